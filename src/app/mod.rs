@@ -138,8 +138,17 @@ impl App {
         let (secrets, revoked, settings) = read.await.expect("reading files does not panic");
         let (secrets, revoked) = (secrets?, revoked?);
         let certificate = secrets.warning(clock.now());
-        let Secrets { identities, egress, store, tickets, uploads, decision, tls, tracing } =
-            secrets;
+        let Secrets {
+            identities,
+            egress,
+            store,
+            tickets,
+            uploads,
+            decision,
+            tls,
+            tracing,
+            audit_names,
+        } = secrets;
         let EgressByTarget { sts: to_sts, issuers: to_issuers, tracing: to_collector } = egress;
         tracing::info!(
             access_key.id = identities.of_sts().access_key_id().map(AccessKeyId::as_str),
@@ -215,7 +224,7 @@ impl App {
         )
         .map_err(|problem| StartError::IssuersTls(problem.into()))?;
         let audit = match settings.audit {
-            Some(audit) => Audit::start(audit, metrics.audit.clone()),
+            Some(audit) => Audit::start(audit, audit_names, &clock, metrics.audit.clone()),
             None => Audit::off(),
         };
         let callbacks = Arc::new(Callbacks::new(

@@ -159,6 +159,7 @@ impl Reloader {
             egress: _,
             store: _,
             tracing: _,
+            audit_names: _,
         } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidates = self.next_candidates(&settings, identities)?;

@@ -1,26 +1,36 @@
-//! An append-only file that is rotated by size and reopened when its path leads to another file.
+//! An append-only file that is rotated by size and age and reopened when its path leads to another file.
 //!
 //! Crates for it (`file-rotate`, `tracing-appender`) do not report failures, and the audit must know whether a line was
 //! written.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::rotation::rotate;
+use super::rotation::{FileIdentity, RotatedFiles, folder_of};
+use appserver_domain::clock::Clock;
 
 /// After a failed rotation; until then the file grows.
 const RETRY_ROTATION_AFTER: Duration = Duration::from_mins(1);
 
+/// The longest first line that is read for its time.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+
 #[derive(Debug)]
 pub(super) struct AuditFile {
-    path: PathBuf,
-    max_bytes: u64,
-    max_files: u32,
+    files: Arc<RotatedFiles>,
+    limits: FileLimits,
+    clock: Clock,
+    /// Reports a rotation.
+    rotated: SyncSender<()>,
     /// Whether lines must be on the disk.
     synced: bool,
     /// The last file was left without a successful sync.
@@ -30,43 +40,61 @@ pub(super) struct AuditFile {
     rotate_after: Option<Instant>,
 }
 
+/// When a file is rotated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileLimits {
+    pub(super) max_bytes: u64,
+    /// Of its first line.
+    pub(super) max_age: Option<TimeDelta>,
+}
+
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// Device and inode, to notice that the path leads to another file.
-    identity: (u64, u64),
+    /// To notice that the path leads to another file.
+    identity: FileIdentity,
     size: u64,
+    /// The time of the first line; none while it is empty.
+    begins: Option<DateTime<Utc>>,
     /// A pipe or a device is not rotated.
     regular: bool,
 }
 
 impl AuditFile {
-    pub(super) fn new(path: PathBuf, max_bytes: u64, max_files: u32, synced: bool) -> Self {
+    pub(super) fn new(
+        files: Arc<RotatedFiles>,
+        limits: FileLimits,
+        synced: bool,
+        clock: Clock,
+        rotated: SyncSender<()>,
+    ) -> Self {
         let (unconfirmed_sync, open, rotate_after) = (false, None, None);
-        Self { path, max_bytes, max_files, synced, unconfirmed_sync, open, rotate_after }
+        Self { files, limits, clock, rotated, synced, unconfirmed_sync, open, rotate_after }
     }
 
-    /// Opens, reopens or rotates the file so that it has space for this many bytes. Returns whether it is another file than
-    /// before.
+    /// Opens, reopens or rotates the file so that it has space for this many bytes: none for the rest of a line that has begun.
+    /// Returns whether it is another file than before.
     pub(super) fn ready(&mut self, coming: u64) -> io::Result<bool> {
-        let path = &self.path;
-        let there = std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+        let path = self.files.path();
+        let there = std::fs::metadata(path).ok().map(|there| FileIdentity::of(&there));
         if let Some(open) = &self.open
             && there == Some(open.identity)
         {
-            let full = open.regular && open.size > 0;
-            let full = full && open.size.saturating_add(coming) > self.max_bytes;
+            let full = open.size.saturating_add(coming) > self.limits.max_bytes;
+            let due = open.regular && open.size > 0 && (full || coming > 0 && self.is_old());
             let may = self.rotate_after.is_none_or(|after| Instant::now() >= after);
-            if !(full && may) {
+            if !(due && may) {
                 return Ok(false);
             }
-            if let Err(error) = rotate(path, self.max_files) {
+            if let Err(error) = self.files.rotate() {
                 // A file that is too long is better than lost lines.
                 let path = path.display();
                 tracing::error!(error.message = %error, "audit file {path} cannot be rotated; continuing with the current file");
                 self.rotate_after = Some(Instant::now() + RETRY_ROTATION_AFTER);
                 return Ok(false);
             }
+            // A report that waits already is enough, and without a receiver there is nobody to report to.
+            let _ = self.rotated.try_send(());
         }
         if let Some(left) = self.open.take()
             && self.synced
@@ -74,8 +102,19 @@ impl AuditFile {
             // After a failure here the next sync fails, and its lines are written again.
             self.unconfirmed_sync |= left.sync().is_err();
         }
-        self.open = Some(Open::at(path, self.synced)?);
+        self.open = Some(Open::at(self.files.path(), self.synced, self.limits.max_age.is_some())?);
         Ok(true)
+    }
+
+    /// Rotates the file if it is too old, although no line comes. Returns whether it is another file than before.
+    pub(super) fn rotate_if_old(&mut self) -> io::Result<bool> {
+        if self.is_old() { self.ready(1) } else { Ok(false) }
+    }
+
+    fn is_old(&self) -> bool {
+        let begins = self.open.as_ref().and_then(|open| open.begins);
+        let age = begins.map(|begins| self.clock.now() - begins);
+        age.zip(self.limits.max_age).is_some_and(|(age, max_age)| age >= max_age)
     }
 
     /// Syncs the file to the disk. After a failure the lines must be written again, even if a later sync succeeds: the
@@ -93,7 +132,7 @@ impl AuditFile {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.files.path()
     }
 
     /// Whether it is a regular file, not a pipe or a device.
@@ -103,7 +142,7 @@ impl AuditFile {
 
     /// The most bytes to write at once: more would not fit into one file.
     pub(super) fn max_write(&self) -> usize {
-        usize::try_from(self.max_bytes).unwrap_or(usize::MAX)
+        usize::try_from(self.limits.max_bytes).unwrap_or(usize::MAX)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -112,6 +151,9 @@ impl AuditFile {
         };
         let written = open.file.write(bytes)?;
         open.size += written as u64;
+        if open.begins.is_none() && self.limits.max_age.is_some() {
+            open.begins = Some(self.clock.now());
+        }
         Ok(written)
     }
 
@@ -123,21 +165,26 @@ impl AuditFile {
 }
 
 impl Open {
-    fn at(path: &Path, synced: bool) -> io::Result<Self> {
+    fn at(path: &Path, synced: bool, with_age: bool) -> io::Result<Self> {
         // Operators may widen the mode; a new file is readable by its owner only.
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let metadata = file.metadata()?;
         let (regular, mut size) = (metadata.is_file(), metadata.len());
         if synced && regular {
             // The directory entry must be on the disk, too.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+            File::open(folder_of(path))?.sync_all()?;
         }
         if regular && size > 0 && !ends_with_newline(path)? {
             // An incomplete line of a crashed process must not merge with the next line.
             size += file.write(b"\n")? as u64;
         }
-        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), size, regular })
+        let begins = if with_age && regular && size > 0 {
+            // Of a file that begins with something else, the last change is the only time there is.
+            Some(first_time(path)?.map_or_else(|| metadata.modified().map(Into::into), Ok)?)
+        } else {
+            None
+        };
+        Ok(Self { file, identity: FileIdentity::of(&metadata), size, begins, regular })
     }
 
     /// A pipe or a device has nothing to sync.
@@ -153,6 +200,18 @@ fn ends_with_newline(path: &Path) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
+/// The time of the first line.
+fn first_time(path: &Path) -> io::Result<Option<DateTime<Utc>>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct When {
+        time: DateTime<Utc>,
+    }
+    let mut line = Vec::new();
+    BufReader::new(File::open(path)?.take(MAX_LINE_BYTES)).read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line).ok().map(|When { time }| time))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -160,7 +219,14 @@ mod tests {
     use super::*;
 
     fn a_file(path: &Path) -> AuditFile {
-        AuditFile::new(path.into(), 10, 2, true)
+        an_aging_file(path, None, &Clock::system())
+    }
+
+    fn an_aging_file(path: &Path, max_age: Option<TimeDelta>, clock: &Clock) -> AuditFile {
+        let limits = FileLimits { max_bytes: if max_age.is_some() { 1000 } else { 10 }, max_age };
+        let (rotated, _) = std::sync::mpsc::sync_channel(1);
+        let files = Arc::new(RotatedFiles::new(path.into(), 2));
+        AuditFile::new(files, limits, true, clock.clone(), rotated)
     }
 
     fn put(file: &mut AuditFile, line: &[u8]) -> bool {
@@ -205,5 +271,47 @@ mod tests {
         std::fs::write(&path, "a\nbrok").unwrap();
         put(&mut a_file(&path), b"c\n");
         assert_eq!(std::fs::read(&path).unwrap(), b"a\nbrok\nc\n");
+    }
+
+    /// The age is that of the first line, also after a restart, and the rest of a line stays with its beginning.
+    #[test]
+    fn a_file_is_rotated_when_its_first_line_is_too_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let clock = Clock::manual("2016-01-13T14:00:00Z".parse().unwrap());
+        let hours = |hours| clock.advance(TimeDelta::hours(hours));
+        let mut file = an_aging_file(&path, Some(TimeDelta::hours(24)), &clock);
+        assert!(!file.rotate_if_old().unwrap(), "it is not open yet");
+        hours(30);
+        assert!(file.ready(0).unwrap() && !file.rotate_if_old().unwrap(), "it is empty");
+        put(&mut file, b"{\"Time\":\"2016-01-14T20:00:00Z\"}\n");
+        hours(23);
+        assert!(!put(&mut file, b"{}\n"));
+        // Another process.
+        let mut file = an_aging_file(&path, Some(TimeDelta::hours(24)), &clock);
+        assert!(put(&mut file, b"{}\n") && !file.rotate_if_old().unwrap());
+        hours(1);
+        assert!(!file.ready(0).unwrap(), "a line has begun");
+        assert!(file.rotate_if_old().unwrap());
+        assert!(!put(&mut file, b"{}\n"));
+        hours(24);
+        assert!(put(&mut file, b"{}\n"));
+        let lines = ["audit.2", "audit.1", "audit"]
+            .map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap().lines().count());
+        assert_eq!(lines, [3, 1, 1]);
+    }
+
+    #[test]
+    fn the_age_of_a_file_that_begins_with_no_line_is_that_of_its_last_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        std::fs::write(&path, "no line\n").unwrap();
+        let clock = Clock::system();
+        let mut file = an_aging_file(&path, Some(TimeDelta::hours(1)), &clock);
+        assert!(file.ready(1).unwrap() && !file.rotate_if_old().unwrap());
+        let hours = (clock.now() - TimeDelta::hours(2)).into();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(hours).unwrap();
+        let mut file = an_aging_file(&path, Some(TimeDelta::hours(1)), &clock);
+        assert!(file.ready(1).unwrap() && file.rotate_if_old().unwrap());
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use super::names::UserNames;
 use crate::vend::TokenSource;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{Credentials, RoleArn, SessionName};
@@ -115,11 +116,20 @@ impl TokenFields {
 }
 
 /// The members of a role session. The policy is referred to by its hash: many tokens share it.
-pub(crate) fn session_fields(role: &RoleArn, session_name: &SessionName, policy: &str) -> String {
+///
+/// Without plain names there is nothing of the policy: whoever knows its template can test for whose name it has that hash.
+pub(crate) fn session_fields(
+    role: &RoleArn,
+    session_name: &SessionName,
+    policy: &str,
+    names: &UserNames,
+) -> String {
     let mut members = String::with_capacity(512);
     member(&mut members, r#","Role":"#, role.as_str());
-    member(&mut members, r#","SessionName":"#, session_name.as_str());
-    member(&mut members, r#","PolicySha256":"#, &hex::encode(Sha256::digest(policy)));
+    member(&mut members, r#","SessionName":"#, &names.session(session_name.as_str()));
+    if names.are_plain() {
+        member(&mut members, r#","PolicySha256":"#, &hex::encode(Sha256::digest(policy)));
+    }
     members
 }
 

@@ -4,14 +4,18 @@
 //! blocks no serving thread: [`OnFailure`] decides what happens then, and [`Durability`] whether a token waits until its
 //! line is written. Lines that wait at the same time are written together.
 //!
-//! `line` is the format, `trail` the interface for requests; `queue`, `refusals` and `health` are shared with the
-//! `writer`, which alone uses a `sink`.
+//! `line` is the format, and `names` how users are named in it. `trail` is the interface for requests; `queue`, `refusals` and
+//! `health` are shared with the `writer`, which alone uses a `sink`. A second thread, `maintenance`, compresses and deletes
+//! rotated files.
 
+mod compression;
 mod file;
 mod grant_line;
 mod health;
 mod identity_line;
 mod line;
+mod maintenance;
+mod names;
 mod object_record;
 mod queue;
 mod refusals;
@@ -25,6 +29,7 @@ mod writer;
 pub(crate) use grant_line::{GrantRecord, Width};
 pub(crate) use identity_line::IdentityRecord;
 pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
+pub(crate) use names::{NameHash, UserNames};
 pub(crate) use object_record::{ObjectRecord, SignatureRecord};
 pub(crate) use settings::{
     AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,

@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use super::line::{member, unescaped_member};
+use super::names::UserNames;
 use crate::vend::TokenSource;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{Bucket, RoleArn, SessionName};
@@ -26,6 +27,7 @@ pub(crate) struct ObjectRecord<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignatureRecord<'a> {
     pub(crate) role: &'a RoleArn,
+    /// Of the grant's session, which has no user's name.
     pub(crate) session_name: &'a SessionName,
     pub(crate) access_key_id: &'a str,
     /// Where its credentials came from.
@@ -34,13 +36,13 @@ pub(crate) struct SignatureRecord<'a> {
 }
 
 impl ObjectRecord<'_> {
-    pub(crate) fn members(&self) -> String {
+    pub(crate) fn members(&self, names: &UserNames) -> String {
         let mut members = String::with_capacity(512);
         if let Some(method) = self.method {
             unescaped_member(&mut members, r#","Method":""#, method);
         }
         unescaped_member(&mut members, r#","Bucket":""#, self.bucket.as_str());
-        member(&mut members, r#","Key":"#, self.key);
+        member(&mut members, r#","Key":"#, &names.key(self.key));
         if let Some(content_type) = self.content_type {
             member(&mut members, r#","ContentType":"#, content_type);
         }
@@ -86,7 +88,7 @@ mod tests {
             upload_id: None,
             ..object
         };
-        let mut members = [object, url].map(|record| record.members());
+        let mut members = [object, url].map(|record| record.members(&UserNames::Plain));
         let signature = SignatureRecord {
             role: &"acs:ram::11223344:role/oss".to_owned().try_into().unwrap(),
             session_name: &"grant@photo-upload".parse().unwrap(),

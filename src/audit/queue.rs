@@ -185,11 +185,11 @@ impl Queue {
         self.state().len()
     }
 
-    /// For the writer: waits for lines, takes all of them, and returns whether a report of counted refusals is due.
-    /// `None` if the queue is closed and empty.
-    pub(super) fn take(&self, lines: &mut Lines) -> Option<bool> {
+    /// For the writer: waits for lines until the deadline, takes all of them, and returns whether a report of counted refusals
+    /// is due. `None` if the queue is closed and empty.
+    pub(super) fn take(&self, lines: &mut Lines, deadline: Instant) -> Option<bool> {
         lines.clear();
-        let mut state = self.sleep(self.state());
+        let mut state = self.sleep(self.state(), deadline);
         if !state.closed {
             state.writer = WriterState::Batching;
             let urgent = self.urgent();
@@ -212,8 +212,12 @@ impl Queue {
         (lines.len() > 0 || reports || !state.closed).then_some(reports)
     }
 
-    /// Returns when there are lines, a report is due, or the queue is closed.
-    fn sleep<'a>(&self, mut state: MutexGuard<'a, QueueState>) -> MutexGuard<'a, QueueState> {
+    /// Returns when there are lines, a report is due, the queue is closed, or at the deadline.
+    fn sleep<'a>(
+        &self,
+        mut state: MutexGuard<'a, QueueState>,
+        deadline: Instant,
+    ) -> MutexGuard<'a, QueueState> {
         loop {
             if state.counting && state.report_due_at.is_none() {
                 state.report_due_at = Some(Instant::now() + REPORT_EVERY);
@@ -221,14 +225,13 @@ impl Queue {
             if state.lines.len() > 0 || state.closed || state.is_due() {
                 return state;
             }
-            state.writer = WriterState::Sleeping;
-            match state.report_due_at {
-                None => self.wake.wait(&mut state),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    self.wake.wait_for(&mut state, left);
-                }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return state;
             }
+            state.writer = WriterState::Sleeping;
+            let report = state.report_due_at.map(|at| at.saturating_duration_since(Instant::now()));
+            self.wake.wait_for(&mut state, report.map_or(left, |report| report.min(left)));
         }
     }
 
@@ -379,9 +382,13 @@ mod tests {
         queue.push(line, &mut None).is_some()
     }
 
+    fn later() -> Instant {
+        Instant::now() + Duration::from_mins(1)
+    }
+
     fn taken(queue: &Queue) -> (Vec<u8>, Vec<u8>) {
         let mut lines = Lines::default();
-        queue.take(&mut lines).unwrap();
+        queue.take(&mut lines, later()).unwrap();
         (lines.granted, lines.refused)
     }
 
@@ -420,10 +427,21 @@ mod tests {
         queue.count();
         queue.close();
         assert!(!push(&queue, "c\n") && !queue.push_refused("d\n"));
-        assert_eq!(queue.take(&mut lines), Some(true), "with the last counted refusals");
+        assert_eq!(queue.take(&mut lines, later()), Some(true), "with the last counted refusals");
         assert_eq!((&lines.granted[..], &lines.refused[..]), (&b"a\n"[..], &b"b\n"[..]));
         queue.written(2);
-        assert_eq!(queue.take(&mut lines), None);
+        assert_eq!(queue.take(&mut lines, later()), None);
+    }
+
+    #[test]
+    fn a_queue_without_lines_returns_at_the_deadline() {
+        let (queue, mut lines) = (Queue::new(3, false), Lines::default());
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert_eq!(queue.take(&mut lines, deadline), Some(false));
+        assert!(Instant::now() >= deadline && lines.len() == 0);
+        push(&queue, "a\n");
+        assert_eq!(queue.take(&mut lines, deadline), Some(false), "lines come first");
+        assert_eq!(lines.granted(), 1);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
+
 #[cfg(feature = "emulator")]
 use crate::telemetry::RecentLines;
 
@@ -46,16 +48,22 @@ impl AuditSettings {
     }
 }
 
-/// Two files that are rotated by size: one of tokens and tickets, and one of refused and failed requests, so that
+/// Two files that are rotated by size and age: one of tokens and tickets, and one of refused and failed requests, so that
 /// unauthenticated requests never rotate a token's line away.
 #[derive(Clone, Debug)]
 pub(crate) struct FileSettings {
     pub(crate) path: PathBuf,
     pub(crate) max_bytes: u64,
+    /// Of the first line of a file.
+    pub(crate) max_age: Option<TimeDelta>,
     /// Rotated files that are kept.
     pub(crate) max_files: u32,
     /// Rotated files of refusals that are kept.
     pub(crate) max_refused_files: u32,
+    /// Of the last line of a rotated file, which is then deleted.
+    pub(crate) keep_for: Option<TimeDelta>,
+    /// Whether rotated files are compressed.
+    pub(crate) compress: bool,
 }
 
 /// The file of refusals beside the audit's own.

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
-use super::file::AuditFile;
+use super::file::{AuditFile, FileLimits};
+use super::maintenance::{self, Retention};
+use super::rotation::RotatedFiles;
 use super::settings::{Durability, FileSettings, SinkSettings, refusals_file};
 #[cfg(feature = "emulator")]
 use crate::telemetry::RecentLines;
+use appserver_domain::clock::Clock;
 
 /// The sink of tokens and tickets, and that of refusals: two files, or one stream.
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub(super) enum Sink {
 }
 
 impl Sinks {
-    pub(super) fn new(settings: SinkSettings, durability: Durability) -> Self {
-        let FileSettings { path, max_bytes, max_files, max_refused_files } = match settings {
+    pub(super) fn new(settings: SinkSettings, durability: Durability, clock: &Clock) -> Self {
+        let settings = match settings {
             SinkSettings::Stdout => return Self { granted: Sink::Stdout(None), refused: None },
             SinkSettings::File(settings) => settings,
             #[cfg(feature = "emulator")]
@@ -38,10 +42,19 @@ impl Sinks {
                 return Self { granted: Sink::Recent(lines), refused: None };
             }
         };
-        let refused = AuditFile::new(refusals_file(&path), max_bytes, max_refused_files, false);
+        let FileSettings { path, max_bytes, max_age, .. } = settings;
+        let refused = RotatedFiles::new(refusals_file(&path), settings.max_refused_files);
+        let granted = RotatedFiles::new(path, settings.max_files);
+        let [granted, refused] = [granted, refused].map(Arc::new);
+        let retention = Retention { compress: settings.compress, keep_for: settings.keep_for };
+        let both = vec![Arc::clone(&granted), Arc::clone(&refused)];
+        let rotated = maintenance::start(both, retention, clock.clone());
+        let file = |files, synced| {
+            let limits = FileLimits { max_bytes, max_age };
+            Sink::File(AuditFile::new(files, limits, synced, clock.clone(), rotated.clone()))
+        };
         let synced = durability == Durability::Disk;
-        let granted = AuditFile::new(path, max_bytes, max_files, synced);
-        Self { granted: Sink::File(granted), refused: Some(Sink::File(refused)) }
+        Self { granted: file(granted, synced), refused: Some(file(refused, false)) }
     }
 
     pub(super) fn granted(&mut self) -> &mut Sink {
@@ -71,6 +84,18 @@ impl Sink {
             Self::Recent(_) => Ok(false),
             #[cfg(test)]
             Self::Scripted(script) => script.ready(),
+        }
+    }
+
+    /// Rotates a file that is too old, although no line comes. Returns whether it is another file than before.
+    pub(super) fn rotate_if_old(&mut self) -> io::Result<bool> {
+        match self {
+            Self::File(file) => file.rotate_if_old(),
+            Self::Stdout(_) => Ok(false),
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => Ok(false),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(false),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The audit as requests use it: a token leaves only after its line is recorded as configured.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use super::grant_line::GrantRecord;
 use super::health::Health;
 use super::identity_line::IdentityRecord;
 use super::line::{self, Decision, Request, TokenFields};
+use super::names::UserNames;
 use super::queue::{Batch, Queue, TokenPolicy};
 use super::refusals::{RefusalOutcome, RefusalSummary};
 use super::settings::{AuditSettings, Durability, OnFailure};
@@ -22,6 +24,7 @@ use super::upload_line::UploadedRecord;
 use super::writer;
 use crate::telemetry::AuditMetrics;
 use crate::vend::TokenSource;
+use appserver_domain::clock::Clock;
 
 /// How long a request waits for space in the queue where no token may leave without its line: bursts pass, and so do
 /// moments in which the writer gets no CPU. A request does not wait for an unavailable sink.
@@ -42,6 +45,7 @@ pub(crate) struct Audit(Option<Arc<Trail>>);
 pub(crate) struct Trail {
     shared: Arc<Shared>,
     on_failure: OnFailure,
+    names: UserNames,
     /// Resolves when the writer ends.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -107,7 +111,12 @@ impl Audit {
     }
 
     /// Starts the writer. Failures of the sink are logged, reported by [`Audit::is_unavailable`], and retried.
-    pub(crate) fn start(settings: AuditSettings, metrics: AuditMetrics) -> Self {
+    pub(crate) fn start(
+        settings: AuditSettings,
+        names: UserNames,
+        clock: &Clock,
+        metrics: AuditMetrics,
+    ) -> Self {
         let AuditSettings {
             sink,
             on_failure,
@@ -119,7 +128,7 @@ impl Audit {
         let tail = line::tail(&instance);
         let shared = Shared::new(buffer_lines, durability, refusals_per_second, tail, metrics);
         let shared = Arc::new(shared);
-        let (writers, sinks) = (Arc::clone(&shared), Sinks::new(sink, durability));
+        let (writers, sinks) = (Arc::clone(&shared), Sinks::new(sink, durability, clock));
         let (ending, ended) = oneshot::channel();
         let writer = move || {
             writer::run(&writers, sinks);
@@ -129,7 +138,7 @@ impl Audit {
         let thread = std::thread::Builder::new().name("audit".into());
         thread.spawn(writer).expect("the system gives us threads");
         let ended = Mutex::new(Some(ended));
-        Self(Some(Arc::new(Trail { shared, on_failure, ended })))
+        Self(Some(Arc::new(Trail { shared, on_failure, names, ended })))
     }
 
     /// The audit, if it is enabled.
@@ -175,6 +184,11 @@ impl Audit {
 }
 
 impl Trail {
+    /// How lines name users, for the members that a request prepares.
+    pub(crate) fn names(&self) -> &UserNames {
+        &self.names
+    }
+
     /// Whether a token could leave now; checked before anything is spent on it.
     pub(crate) fn check(&self) -> Result<(), AuditUnavailable> {
         match self.on_failure {
@@ -193,12 +207,8 @@ impl Trail {
         policy: String,
     ) -> Result<(), AuditUnavailable> {
         let decision = Decision::Vended { source, token };
-        self.record(
-            &request,
-            &decision,
-            Some(TokenPolicy { token: Arc::clone(token), text: policy }),
-        )
-        .await
+        let policy = TokenPolicy { token: Arc::clone(token), text: policy };
+        self.record(&request, &decision, self.names.are_plain().then_some(policy)).await
     }
 
     /// Records that a ticket leaves, in the same way.
@@ -216,7 +226,7 @@ impl Trail {
         record: &UploadedRecord<'_>,
     ) -> Result<(), AuditUnavailable> {
         self.check()?;
-        match self.queued(&record.line(&self.shared.tail), None).await? {
+        match self.queued(&record.line(&self.names, &self.shared.tail), None).await? {
             Some(batch) => self.wait_as_configured(&batch).await,
             None => Ok(()),
         }
@@ -224,7 +234,8 @@ impl Trail {
 
     /// Records the next step of that upload. Nothing waits for its line; without space it is counted as lost.
     pub(crate) fn upload_step(&self, record: &UploadedRecord<'_>) {
-        if self.shared.queue.push(&record.line(&self.shared.tail), &mut None).is_none() {
+        let line = record.line(&self.names, &self.shared.tail);
+        if self.shared.queue.push(&line, &mut None).is_none() {
             self.shared.count_lost();
         }
     }
@@ -246,7 +257,9 @@ impl Trail {
         policy: Option<TokenPolicy>,
     ) -> Result<(), AuditUnavailable> {
         self.check()?;
-        let line = &line::format(request, decision, &self.shared.tail);
+        let subject = self.subject_of(request);
+        let named = Request { subject: subject.as_deref(), ..*request };
+        let line = &line::format(&named, decision, &self.shared.tail);
         let Some(batch) = self.queued(line, policy).await? else { return Ok(()) };
         request.is_granted.store(true, Ordering::Relaxed);
         self.wait_as_configured(&batch).await
@@ -321,6 +334,8 @@ impl Trail {
     /// that retracts an earlier line of the same request is always queued.
     pub(crate) fn denied(&self, request: Request<'_>, decision: &Decision<'_>) {
         let Shared { queue, refusals, tail, .. } = &*self.shared;
+        let subject = self.subject_of(&request);
+        let request = Request { subject: subject.as_deref(), ..request };
         if request.is_granted.load(Ordering::Relaxed) {
             let line = line::format(&request, decision, tail);
             if !queue.push_retraction(&line) {
@@ -334,6 +349,11 @@ impl Trail {
             RefusalOutcome::Counted(true) => queue.count(),
             RefusalOutcome::Counted(false) => {}
         }
+    }
+
+    /// The user as the line names it.
+    fn subject_of<'a>(&self, request: &Request<'a>) -> Option<Cow<'a, str>> {
+        request.subject.map(|subject| self.names.subject(request.issuer, subject))
     }
 
     async fn push_when_space(
@@ -400,13 +420,14 @@ mod tests {
         let metrics = AuditMetrics::default();
         let shared = Shared::new(1, durability, NonZeroU32::MIN, String::new(), metrics);
         let (shared, ended) = (Arc::new(shared), Mutex::default());
-        Arc::new(Trail { shared, on_failure: OnFailure::Refuse, ended })
+        let (on_failure, names) = (OnFailure::Refuse, UserNames::Plain);
+        Arc::new(Trail { shared, on_failure, names, ended })
     }
 
     impl Trail {
         fn write_all(&self) {
             let mut lines = Lines::default();
-            self.shared.queue.take(&mut lines);
+            self.shared.queue.take(&mut lines, Instant::now() + RECHECK);
             self.shared.queue.written(lines.granted());
             self.shared.queue.complete_batch();
         }

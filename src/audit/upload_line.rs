@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::grant_line::millis;
+use super::names::UserNames;
 
 /// A step of a reported upload: whose it was, what it made, and how far its report came.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct UploadedRecord<'a> {
     #[serde(serialize_with = "millis")]
@@ -50,8 +51,11 @@ pub(crate) enum UploadDecision {
 
 impl UploadedRecord<'_> {
     /// The complete line; `tail` ends it.
-    pub(super) fn line(&self, tail: &str) -> String {
-        let mut line = serde_json::to_string(self).expect("texts are plain JSON");
+    pub(super) fn line(&self, names: &UserNames, tail: &str) -> String {
+        let subject = self.subject.map(|subject| names.subject(self.issuer, subject));
+        let key = names.key(self.key);
+        let named = UploadedRecord { subject: subject.as_deref(), key: &key, ..*self };
+        let mut line = serde_json::to_string(&named).expect("texts are plain JSON");
         // The tail has the brace that ends the line.
         line.pop();
         line + tail

@@ -8,12 +8,15 @@ use super::queue::Lines;
 use super::settings::Durability;
 use super::sink::{Sink, Sinks};
 use super::trail::Shared;
+use tokio::time::Instant;
 
 /// Bytes of one write: few enough to notice that a slow reader still reads.
 const CHUNK_BYTES: usize = 16 * 1024;
 /// The back-off after a failure doubles up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// How often the age of files is checked, whether lines come or not.
+const CHECK_AGE_EVERY: Duration = Duration::from_mins(1);
 
 struct Writer<'a> {
     shared: &'a Shared,
@@ -51,7 +54,8 @@ impl Writer<'_> {
             Ok(())
         })?;
         let mut lines = Lines::default();
-        while let Some(reports) = self.shared.queue.take(&mut lines) {
+        let mut check_age_at = Instant::now() + CHECK_AGE_EVERY;
+        while let Some(reports) = self.shared.queue.take(&mut lines, check_age_at) {
             self.write_granted(&lines)?;
             self.shared.queue.complete_batch();
             let mut refused = lines.refused_lines;
@@ -61,8 +65,22 @@ impl Writer<'_> {
             self.write_refused(&lines.refused)?;
             self.shared.metrics.written(refused);
             self.shared.queue.written(lines.refused_lines);
+            if Instant::now() >= check_age_at {
+                self.rotate_old_files()?;
+                check_age_at = Instant::now() + CHECK_AGE_EVERY;
+            }
         }
         Ok(())
+    }
+
+    /// A file without new lines ages, too.
+    fn rotate_old_files(&mut self) -> Result<(), Abandoned> {
+        let Self { shared, sinks, file } = self;
+        retry_until_done(shared, sinks.granted(), |sink| {
+            *file += u64::from(sink.rotate_if_old()?);
+            Ok(())
+        })?;
+        retry_until_done(shared, sinks.refused(), |sink| sink.rotate_if_old().map(drop))
     }
 
     /// Returns when the lines are as durable as configured.
@@ -307,7 +325,7 @@ mod tests {
                 );
             }
             let mut lines = Lines::default();
-            queue.take(&mut lines);
+            queue.take(&mut lines, Instant::now() + CHECK_AGE_EVERY);
             lines
         };
         let (shared, script) = (shared(Durability::Process), Scripted::default());

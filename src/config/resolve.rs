@@ -63,7 +63,7 @@ pub(super) fn resolve(
     let egress = egress::resolve(raw.egress, &mut problems, &mut secret_reads);
     let tracing = tracing::resolve(raw.tracing, &mut problems, &mut secret_reads);
     let log = log::resolve(raw.log, &mut problems);
-    let audit = audit::resolve(raw.audit, &mut problems, &mut secret_reads);
+    let (audit, audit_names) = audit::resolve(raw.audit, &mut problems, &mut secret_reads);
     if let Some(Some(audit)) = &audit {
         let config_files = source.files().iter().map(|path| NamedFile {
             key: "--config".to_owned(),
@@ -174,6 +174,7 @@ pub(super) fn resolve(
             log_format: log.format,
             log_filter: log.filter,
             audit: audit?,
+            audit_names: audit_names?,
             server: server.settings,
             listen_backlog: server.listen_backlog,
             lame_duck: server.lame_duck,

@@ -27,7 +27,7 @@ use super::sections::uploads::{UploadSecrets, UploadsSource};
 use super::sections::upstreams::UpstreamSettings;
 use super::source::ConfigSource;
 use super::warnings;
-use crate::audit::{AuditSettings, FileSettings, SinkSettings};
+use crate::audit::{AuditSettings, FileSettings, SinkSettings, UserNames};
 use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
 use crate::http::Cors;
@@ -63,6 +63,8 @@ pub struct Settings {
     pub(crate) secret_files: Vec<NamedFile>,
     /// `None` where it is off.
     pub(crate) audit: Option<AuditSettings>,
+    /// How the audit names users.
+    pub(crate) audit_names: audit::UserNamesSource,
     pub(crate) server: ServerSettings,
     /// Connections that may wait to be accepted.
     pub(crate) listen_backlog: u32,
@@ -141,6 +143,7 @@ pub(crate) struct Secrets {
     pub(crate) tls: Option<TlsIdentity>,
     /// `None` where nothing is traced.
     pub(crate) tracing: Option<TraceSettings>,
+    pub(crate) audit_names: UserNames,
 }
 
 impl Secrets {
@@ -208,13 +211,24 @@ impl Settings {
         let decision = problems.gather(decision.transpose());
         let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
         let tracing = problems.gather(self.tracing.as_ref().map(TracingSource::read).transpose());
+        let audit_names = problems.gather(self.audit_names.read());
         let secrets = (|| {
             let (identity, egress, store) = (identity?, egress?, store?);
             let (tickets, uploads, decision) = (tickets?, uploads?, decision?);
-            let (tls, tracing) = (tls?, tracing?);
+            let (tls, tracing, audit_names) = (tls?, tracing?, audit_names?);
             // One that is missing has a problem.
             let identities = Upstreams::new(identity, named);
-            Some(Secrets { identities, egress, store, tickets, uploads, decision, tls, tracing })
+            Some(Secrets {
+                identities,
+                egress,
+                store,
+                tickets,
+                uploads,
+                decision,
+                tls,
+                tracing,
+                audit_names,
+            })
         })();
         problems.into_result(secrets)
     }

@@ -14,8 +14,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, Failure};
 use super::output::{note, written};
+use crate::audit::UserNames;
+use crate::config::Mode;
 use appserver_domain::clock::Clock;
 use appserver_domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
@@ -37,13 +40,13 @@ pub(super) enum AuditCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct FindArgs {
-    /// Audit files, including rotated ones, in any order; - is standard input
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
+    /// Audit files, including rotated and compressed ones, in any order; - is standard input
+    #[arg(required = true, value_name = "FILES")]
+    audit_files: Vec<PathBuf>,
     /// Everything about one token, by its `AccessKeyId` as ActionTrail and OSS's logs name it
     #[arg(long, value_name = "STS.…")]
     access_key_id: Option<String>,
-    /// Only this user
+    /// Only this user; with `--config`, also in lines whose subjects are hashed
     #[arg(long)]
     subject: Option<String>,
     /// Only users of this issuer, a key of `issuers`
@@ -55,7 +58,8 @@ pub(super) struct FindArgs {
     /// Only this grant
     #[arg(long)]
     grant: Option<GrantName>,
-    /// Only forms, URLs and reported uploads of the object of this key: who may have written it
+    /// Only forms, URLs and reported uploads of the object of this key: who may have written it; with `--config`, also in lines
+    /// whose keys are hashed
     #[arg(long)]
     key: Option<String>,
     /// Only the form of this upload, and what became of it
@@ -79,6 +83,8 @@ pub(super) struct FindArgs {
     /// Print the original lines
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    config: ConfigFiles,
 }
 
 /// The output format.
@@ -109,6 +115,7 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
 }
 
 fn find(args: &FindArgs) -> Result<(), Failure> {
+    let names = args.names()?;
     let now = Clock::system().now();
     let [since, until] =
         [&args.since, &args.until].map(|bound| bound.as_ref().map(|bound| bound.resolve(now)));
@@ -121,7 +128,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut found, mut wrong) = (false, Vec::new());
     let mut search = || -> Result<(), IoFailure> {
-        let mut lines = Lines::of(&args.files).map_err(IoFailure::Reading)?;
+        let mut lines = Lines::of(&args.audit_files).map_err(IoFailure::Reading)?;
         while let Some(line) = lines.next() {
             let line = line.map_err(IoFailure::Reading)?;
             let read = line.read();
@@ -135,7 +142,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             }
             let is_in_time = since.is_none_or(|since| entry.last.unwrap_or(entry.time) >= since)
                 && until.is_none_or(|until| entry.time <= until);
-            let matches = is_in_time && args.wants(&entry);
+            let matches = is_in_time && args.wants(&entry, &names);
             if let Report::Undelivered(uploads) = &mut report {
                 uploads.note(&entry, matches, args.json.then_some(text))?;
                 continue;
@@ -166,7 +173,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     };
     match search() {
         // No file is an audit file.
-        Ok(()) if wrong.len() == args.files.len() => {
+        Ok(()) if wrong.len() == args.audit_files.len() => {
             Err(Failure::new(EXIT_CONFIG, wrong.join("\n")))
         }
         Ok(()) => {
@@ -185,14 +192,32 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
 }
 
 impl FindArgs {
-    fn wants(&self, entry: &Entry<'_>) -> bool {
+    /// How lines may name users: as the command line does or, with a configuration that has a key, by hashes too.
+    fn names(&self) -> Result<UserNames, Failure> {
+        if self.config.files.is_empty() {
+            return Ok(UserNames::Plain);
+        }
+        // No server is started with it: the demo's is as good as another.
+        Ok(self.config.load(Mode::Demo)?.audit_names.read()?)
+    }
+
+    fn wants(&self, entry: &Entry<'_>, names: &UserNames) -> bool {
+        // Lines from before names were hashed have them as they are.
+        let subject = self.subject.as_deref().is_none_or(|wanted| {
+            let there = entry.subject.as_deref();
+            there == Some(wanted) || there == Some(&*names.subject(entry.issuer.as_deref(), wanted))
+        });
+        let key = self.key.as_deref().is_none_or(|wanted| {
+            let there = entry.key.as_deref();
+            there == Some(wanted) || there == Some(&*names.key(wanted))
+        });
         let is = |wanted: Option<&str>, there: Option<&str>| wanted.is_none() || wanted == there;
         is(self.access_key_id.as_deref(), entry.sts_access_key_id.as_deref())
-            && is(self.subject.as_deref(), entry.subject.as_deref())
+            && subject
             && is(self.issuer.as_ref().map(IssuerName::as_str), entry.issuer.as_deref())
             && is(self.client.as_ref().map(ClientId::as_str), entry.client.as_deref())
             && is(self.grant.as_ref().map(GrantName::as_str), entry.grant.as_deref())
-            && is(self.key.as_deref(), entry.key.as_deref())
+            && key
             && is(self.upload_id.as_deref(), entry.upload_id.as_deref())
             && self.address.is_none_or(|wanted| {
                 entry.address().and_then(|address| address.parse().ok()) == Some(wanted)

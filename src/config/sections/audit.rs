@@ -4,16 +4,21 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::audit::{
-    AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
+    AuditSettings, Durability, FileSettings, NameHash, OnFailure, SinkSettings, UserNames,
+    refusals_file,
 };
-use crate::config::bounds::{Bounded, Bytes, FileCount, Lines};
+use crate::config::bounds::{Bounded, Bytes, FileCount, Lines, Secs};
 use crate::config::field::{Clearable, Field};
 use crate::config::layers::NamedFile;
 use crate::config::problems::Problems;
+use crate::config::secret_file::read_secret;
 use crate::config::secret_reads::SecretReads;
+use crate::seal::SealKey;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawAudit {
@@ -21,8 +26,14 @@ pub(crate) struct RawAudit {
     sink: Field<RawSink>,
     /// Required for `file`. Created with mode 0600 in an existing folder.
     file: Field<Clearable<PathBuf>>,
-    /// Default 100 MiB. Then the file is rotated.
+    /// Default 100 MiB. Before a file grows longer it is rotated.
     max_file_bytes: Field<Bounded<Bytes, 4_096, { 1 << 40 }>>,
+    /// Default 0, which is no limit. A file is rotated when its first line is that old.
+    max_file_age_secs: Field<Secs<0, YEAR>>,
+    /// Default 0, which is no limit. A rotated file whose last line is that old is deleted; needs `max_file_age_secs`.
+    keep_secs: Field<Secs<0, { 10 * YEAR }>>,
+    /// Default true. Rotated files but the newest are compressed.
+    compress: Field<bool>,
     /// Default 10 rotated files. Beyond it the oldest is deleted.
     max_files: Field<Bounded<FileCount, 1, 1_000>>,
     /// Default 2. The same for refusals, which have a file of their own.
@@ -35,6 +46,10 @@ pub(crate) struct RawAudit {
     on_failure: Field<RawOnFailure>,
     /// Default 10000. Beyond it a request waits for room, and then `on_failure` decides.
     buffer_lines: Field<Bounded<Lines, 10, 1_000_000>>,
+    /// Default false. Subjects, session names and keys of objects are keyed hashes, and policies are left out.
+    hash_subjects: Field<bool>,
+    /// Required for `hash_subjects`. Holds the key of the hashes. White space at its end is trimmed.
+    subject_key_file: Field<Clearable<PathBuf>>,
     /// Default: the machine's host name. Part of each line.
     instance: Field<InstanceName>,
 }
@@ -78,13 +93,73 @@ impl TryFrom<String> for InstanceName {
     }
 }
 
+/// Seconds.
+const YEAR: u64 = 366 * 86_400;
+
 const FILE: &str = "audit.file";
+const SUBJECT_KEY_FILE: &str = "audit.subject_key_file";
 
 /// Where Linux has the name of the machine or the container.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
-/// The audit; `None` inside where it is off.
+/// How the audit names users; the file of the key is not read yet.
+#[derive(Clone, Debug)]
+pub(crate) struct UserNamesSource(Option<PathBuf>);
+
+impl UserNamesSource {
+    /// Reads the key.
+    pub(crate) fn read(&self) -> Result<UserNames, Problems> {
+        let Some(path) = &self.0 else { return Ok(UserNames::Plain) };
+        let text = read_secret(SUBJECT_KEY_FILE, path)?;
+        let key = SealKey::from_base64(text.expose_secret())
+            .map_err(|invalid| Problems::one(SUBJECT_KEY_FILE, invalid))?;
+        let key = key.derived("appserver audit names 1");
+        Ok(UserNames::Hashed(NameHash::new(key.as_slice())))
+    }
+}
+
+/// The audit, `None` inside where it is off, and how it names users.
 pub(crate) fn resolve(
+    mut raw: RawAudit,
+    problems: &mut Problems,
+    secret_reads: &mut SecretReads,
+) -> (Option<Option<AuditSettings>>, Option<UserNamesSource>) {
+    let names = resolve_names(&mut raw, problems, secret_reads);
+    (resolve_sink(raw, problems, secret_reads), names)
+}
+
+fn resolve_names(
+    raw: &mut RawAudit,
+    problems: &mut Problems,
+    secret_reads: &mut SecretReads,
+) -> Option<UserNamesSource> {
+    let key_file = std::mem::take(&mut raw.subject_key_file);
+    let is_invalid = key_file.is_invalid();
+    let key_file = problems.take_set(key_file);
+    let is_hashed = problems.require(std::mem::take(&mut raw.hash_subjects))?;
+    if is_hashed && key_file.is_none() {
+        if !is_invalid {
+            problems.add_absence(
+                SUBJECT_KEY_FILE,
+                "hashed subjects need a key: name a file that holds one; `openssl rand -base64 32` makes one",
+            );
+        }
+        return None;
+    }
+    if !is_hashed && key_file.is_some() {
+        problems.add(
+            "audit.hash_subjects",
+            "there is a key for hashed subjects: set this to `true`, or remove `subject_key_file`",
+        );
+    }
+    let source = UserNamesSource(key_file);
+    let names = source.clone();
+    secret_reads.add(move || names.read());
+    Some(source)
+}
+
+/// `None` inside where it is off.
+fn resolve_sink(
     raw: RawAudit,
     problems: &mut Problems,
     secret_reads: &mut SecretReads,
@@ -99,6 +174,15 @@ pub(crate) fn resolve(
         });
     }
     let max_bytes = problems.require(raw.max_file_bytes);
+    let max_age = problems.require(raw.max_file_age_secs).map(limit);
+    let keep_for = problems.require(raw.keep_secs).map(limit);
+    if let (Some(None), Some(Some(_))) = (max_age, keep_for) {
+        problems.add(
+            "audit.keep_secs",
+            "a file that is never rotated is never deleted: set `max_file_age_secs`, too",
+        );
+    }
+    let compress = problems.require(raw.compress);
     let max_files = problems.require(raw.max_files);
     let max_refused_files = problems.require(raw.max_refused_files);
     let refusals_per_second = problems.require(raw.refusals_per_second);
@@ -125,8 +209,11 @@ pub(crate) fn resolve(
             SinkSettings::File(FileSettings {
                 path: file?,
                 max_bytes: max_bytes?.get(),
+                max_age: max_age?,
                 max_files: max_files?.get(),
                 max_refused_files: max_refused_files?.get(),
+                keep_for: keep_for?,
+                compress: compress?,
             })
         }
     };
@@ -149,6 +236,12 @@ pub(crate) fn resolve(
         refusals_per_second: refusals_per_second?.non_zero(),
         instance,
     }))
+}
+
+/// `None` for 0, which is no limit.
+fn limit<const MAX: u64>(secs: Secs<0, MAX>) -> Option<TimeDelta> {
+    let secs = secs.get();
+    (secs > 0).then(|| TimeDelta::seconds(secs))
 }
 
 /// Why the audit's files cannot be written on this machine. Nothing is written to them, and a pipe or a device is not opened:

@@ -7,6 +7,7 @@ use crate::audit::{Durability, OnFailure, SinkSettings};
 fn each_problem_of_the_audit_is_reported_with_the_way_out() {
     let wrong = format!(
         "[audit]\nsink = \"file\"\non_failure = \"panic\"\nmax_file_bytes = 1\nmax_files = 0\nbuffer_lines = 1\n\
+         max_file_age_secs = -1\nkeep_secs = 316224001\ncompress = 1\n\
          max_refused_files = 0\nrefusals_per_second = 0\ndurability = \"paper\"\n\
          instance = \"{}\"\ncolour = \"red\"\n",
         "x".repeat(65)
@@ -14,9 +15,12 @@ fn each_problem_of_the_audit_is_reported_with_the_way_out() {
     insta::assert_snapshot!(problems(&wrong), @r"
 audit.buffer_lines: 1 is not between 10 and 1000000 lines
 audit.colour: there is no such key; `appserver check --defaults` prints all keys
+audit.compress: it must be `true` or `false`, without quotes
 audit.durability: it must be `queue`, `process` or `disk`
 audit.file: it is missing: the sink `file` needs a path
 audit.instance: it is at most 64 characters long, and none of them is a control character
+audit.keep_secs: 316224001 is not between 0 and 316224000 seconds
+audit.max_file_age_secs: -1 is not between 0 and 31622400 seconds
 audit.max_file_bytes: 1 is not between 4096 and 1099511627776 bytes
 audit.max_files: 0 is not between 1 and 1000 files
 audit.max_refused_files: 0 is not between 1 and 1000 files
@@ -25,6 +29,8 @@ audit.refusals_per_second: 0 is not between 1 and 4294967295 lines
 ");
     insta::assert_snapshot!(problems("[audit]\nsink = \"syslog\""), @"audit.sink: it must be `stdout`, `file` or `off`");
     insta::assert_snapshot!(problems("[audit]\ndurability = \"disk\""), @"audit.durability: `disk` needs the sink `file`: only its reader decides where standard output is stored");
+    let kept = "[audit]\nsink = \"file\"\nfile = \"a\"\nkeep_secs = 86400";
+    insta::assert_snapshot!(problems(kept), @"audit.keep_secs: a file that is never rotated is never deleted: set `max_file_age_secs`, too");
 }
 
 #[test]
@@ -42,6 +48,7 @@ fn the_audit_defaults_to_refuse_and_its_file_is_relative_to_the_configuration() 
     let SinkSettings::File(file) = filed.sink else { panic!("{filed:?}") };
     assert!(file.path.is_absolute() && file.path.ends_with("a.jsonl"), "{file:?}");
     assert_eq!((file.max_bytes, file.max_files, file.max_refused_files), (100 << 20, 10, 2));
+    assert_eq!((file.max_age, file.keep_for, file.compress), (None, None, true));
     assert_eq!(filed.instance, "a");
 }
 
@@ -126,4 +133,24 @@ fn the_file_of_refusals_is_checked_beside_the_audits_own() {
     assert!(found.starts_with(&expected), "{found}");
     std::fs::remove_file(&path).unwrap();
     assert!(settings.audit_file().unwrap().is_err(), "also before the first line");
+}
+
+#[test]
+fn hashed_subjects_need_a_key_and_a_key_needs_hashed_subjects() {
+    let hashed = "[audit]\nhash_subjects = true";
+    insta::assert_snapshot!(problems(hashed), @"audit.subject_key_file: hashed subjects need a key: name a file that holds one; `openssl rand -base64 32` makes one");
+    let keyed = "[audit]\nsubject_key_file = \"key\"";
+    insta::assert_snapshot!(problems(keyed), @"audit.hash_subjects: there is a key for hashed subjects: set this to `true`, or remove `subject_key_file`");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let text = format!("{SOUND}\n{hashed}\nsubject_key_file = {path:?}");
+    let names = loaded(&text, &[], Mode::Production).unwrap().audit_names;
+    let read = |key: &str| {
+        std::fs::write(&path, key).unwrap();
+        let read = names.read().map(|names| names.subject(Some("company"), "alice").into_owned());
+        read.unwrap_or_else(|problems| problems.to_string())
+    };
+    insta::assert_snapshot!(read("short"), @"audit.subject_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them");
+    let hash = read("YXVkaXQtc3ViamVjdC1rZXktZm9yLXRlc3RzLTAwMDE=\n");
+    assert!(hash.starts_with("hmac:") && hash.len() == 37, "{hash}");
 }

@@ -9,16 +9,20 @@ use chrono::{DateTime, Utc};
 use super::context::RequestContext;
 use super::revocation;
 use crate::audit::{
-    Decision, DenialReason, Event, ObjectRecord, Request, SignatureRecord, TokenFields,
+    Decision, DenialReason, Event, ObjectRecord, Request, SignatureRecord, TokenFields, UserNames,
     session_fields,
 };
 use crate::callback::UploadClaims;
+use crate::grant::Refusal;
 use crate::http::api::Api;
 use crate::http::error::ApiError;
 use crate::http::public_error::Public;
 use crate::sts::CallerSession;
 use crate::telemetry::with_causes;
 use crate::vend::Vended;
+
+/// In place of a reason that could contain a user's name.
+const UNNAMED: &str = "left out: it may contain the name of a user (`audit.hash_subjects`)";
 
 /// Fails if a token could not be recorded now; checked before anything is spent on it.
 pub(crate) fn check(api: &Api) -> Result<(), ApiError> {
@@ -40,9 +44,9 @@ pub(crate) async fn record_token(
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return Ok(());
     };
-    let part: &Arc<TokenFields> = vended
-        .token
-        .attachment(|credentials| Arc::new(TokenFields::new(requested(&session), credentials)));
+    let part: &Arc<TokenFields> = vended.token.attachment(|credentials| {
+        Arc::new(TokenFields::new(requested(&session, trail.names()), credentials))
+    });
     let names = Names::of(context);
     let request = request(api, context, event, &names);
     Ok(trail.vended(request, vended.source, part, session.into_policy_json()).await?)
@@ -73,7 +77,7 @@ pub(crate) async fn record_signed(
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return Ok(());
     };
-    let mut members = object.members();
+    let mut members = object.members(trail.names());
     signature.push_onto(&mut members);
     let names = Names::of(context);
     Ok(trail.signed(request(api, context, event, &names), &members).await?)
@@ -81,8 +85,8 @@ pub(crate) async fn record_signed(
 
 /// Records the object of a request that may still fail.
 pub(crate) fn note_object(api: &Api, context: &RequestContext, object: &ObjectRecord<'_>) {
-    if api.audit.trail().is_some() {
-        context.note_requested(object.members());
+    if let Some(trail) = api.audit.trail() {
+        context.note_requested(object.members(trail.names()));
     }
 }
 
@@ -102,8 +106,8 @@ pub(crate) fn note_upload(api: &Api, context: &RequestContext, upload: &UploadCl
 
 /// Records the session for which no token was obtained.
 pub(crate) fn note_failed_session(api: &Api, context: &RequestContext, session: &CallerSession) {
-    if api.audit.trail().is_some() {
-        context.note_requested(requested(session));
+    if let Some(trail) = api.audit.trail() {
+        context.note_requested(requested(session, trail.names()));
     }
 }
 
@@ -117,7 +121,12 @@ pub(crate) fn record_denial(
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return;
     };
-    let (code, reason) = (public.code(), with_causes(error));
+    let code = public.code();
+    let reason = if may_name_user(error) && !trail.names().are_plain() {
+        UNNAMED.to_owned()
+    } else {
+        with_causes(error)
+    };
     let why = DenialReason { code: &code, reason: &reason, session: context.requested() };
     let decision = if public.status.is_server_error() {
         Decision::Failed(why)
@@ -175,7 +184,47 @@ fn request<'a>(
     }
 }
 
-fn requested(session: &CallerSession) -> String {
+fn requested(session: &CallerSession, names: &UserNames) -> String {
     let session = session.role_session();
-    session_fields(&session.role, &session.name, session.policy.as_str())
+    session_fields(&session.role, &session.name, session.policy.as_str(), names)
+}
+
+/// Whether the error's text can contain what the caller sent, the hook answered or the operator wrote, and so the name
+/// of a user.
+fn may_name_user(error: &ApiError) -> bool {
+    match error {
+        ApiError::Malformed(_)
+        | ApiError::InvalidParameter { .. }
+        | ApiError::Callback(_)
+        | ApiError::CallbackVariable(_)
+        | ApiError::Revoked(_)
+        | ApiError::DecisionRefused(_)
+        | ApiError::Refused(Refusal::Value(_) | Refusal::Policy(_)) => true,
+        ApiError::Refused(
+            Refusal::NotGranted
+            | Refusal::UploadsOnly
+            | Refusal::NameRequired(_)
+            | Refusal::Duration { .. }
+            | Refusal::LoginEndsSoon
+            | Refusal::LoginEnds,
+        )
+        | ApiError::PayloadTooLarge
+        | ApiError::UnsupportedMediaType
+        | ApiError::BodyTimeout
+        | ApiError::NoTickets
+        | ApiError::TicketTooLong
+        | ApiError::NotSigned(..)
+        | ApiError::ObjectNotAllowed { .. }
+        | ApiError::FileTooLarge { .. }
+        | ApiError::NotFound
+        | ApiError::MethodNotAllowed
+        | ApiError::Unauthenticated(_)
+        | ApiError::ClientDisabled
+        | ApiError::Throttled(_)
+        | ApiError::Vend(_)
+        | ApiError::AuditUnavailable(_)
+        | ApiError::Decision(_)
+        | ApiError::TimedOut
+        | ApiError::Panicked => false,
+    }
 }

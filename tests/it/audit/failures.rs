@@ -366,7 +366,9 @@ async fn each_durability_records_every_token() {
     for durability in ["queue", "process", "disk"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let more = format!("durability = \"{durability}\"\nmax_file_bytes = 20000\nmax_files = 99");
+        let more = format!(
+            "durability = \"{durability}\"\nmax_file_bytes = 20000\nmax_files = 99\ncompress = false"
+        );
         let stage = staged(&path, &more).await;
         let answers = crowd(&stage, 100).await;
         assert_eq!(outcomes(&answers), [("200 Success".to_owned(), 100)].into(), "{durability}");

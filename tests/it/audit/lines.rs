@@ -310,3 +310,30 @@ async fn a_line_has_the_addresses_of_the_caller_and_its_proxy() {
     assert_eq!(addresses(lines(&path)), ["203.0.113.7", "2001:db8::7", "127.0.0.1"]);
     assert_eq!(addresses(refused(&path)), ["198.51.100.9"]);
 }
+
+/// Neither product is part of these tests, only what the samples say about lines and files.
+#[test]
+fn the_samples_that_ship_the_audit_name_its_files_fields_and_times() {
+    let read = |name: &str| std::fs::read_to_string(format!("deploy/audit/{name}")).unwrap();
+    let logtail: Value = serde_json::from_str(&read("logtail.json")).unwrap();
+    let alloy = read("loki.alloy");
+    let defaults = std::fs::read_to_string("config/default.toml").unwrap();
+    for file in logtail["inputs"][0]["FilePaths"].as_array().unwrap() {
+        let file = file.as_str().unwrap();
+        assert!(alloy.contains(&format!("\"__path__\" = \"{file}\"")), "{file}");
+        assert!(defaults.contains(file.trim_end_matches(".refused")), "{file}");
+    }
+    let time = &logtail["processors"][1];
+    let format = time["SourceFormat"].as_str().unwrap();
+    let (_, expressions) = alloy.split_once("expressions = {").unwrap();
+    let (expressions, _) = expressions.split_once('}').unwrap();
+    let fields: Vec<_> = expressions.split('"').skip(1).step_by(2).collect();
+    assert_eq!(fields, ["Time", "Event", "Decision", "Instance"]);
+    for line in lines("tests/vectors/audit/audit.jsonl".as_ref()) {
+        let at = line[time["SourceKey"].as_str().unwrap()].as_str().unwrap();
+        chrono::NaiveDateTime::parse_from_str(at, format).unwrap();
+        chrono::DateTime::parse_from_rfc3339(at).unwrap();
+        assert!(fields.iter().all(|field| line[field].is_string()), "{line}");
+    }
+    assert_eq!(alloy.matches('{').count(), alloy.matches('}').count());
+}

@@ -5,10 +5,12 @@ mod find;
 mod flood;
 mod kill;
 mod lines;
+mod names;
 mod rotation;
 mod stdout;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
@@ -20,9 +22,21 @@ fn to_file(path: &Path, more: &str) -> String {
     format!("[audit]\nsink = \"file\"\nfile = {path:?}\n{more}\n")
 }
 
+/// The text of a file, which may be compressed.
+fn text_of(path: &Path) -> String {
+    let mut file = std::fs::File::open(path).unwrap();
+    let mut text = String::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    } else {
+        file.read_to_string(&mut text).unwrap();
+    }
+    text
+}
+
 /// The lines of a file; each must be JSON.
 fn lines(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = text_of(path);
     assert!(text.is_empty() || text.ends_with('\n'), "a line is torn: {text}");
     let read = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
     text.lines().map(read).collect()
