@@ -23,7 +23,7 @@ const CHECK_EVERY: Duration = Duration::from_mins(10);
 pub(super) struct Retention {
     pub(super) compress: bool,
     /// Files whose last line is older are deleted.
-    pub(super) keep_for: Option<TimeDelta>,
+    pub(super) max_rotated_age: Option<TimeDelta>,
 }
 
 struct Maintenance {
@@ -69,8 +69,8 @@ impl Maintenance {
         for files in &self.files {
             let cutoff = self
                 .retention
-                .keep_for
-                .and_then(|keep_for| self.clock.now().checked_sub_signed(keep_for));
+                .max_rotated_age
+                .and_then(|max_rotated_age| self.clock.now().checked_sub_signed(max_rotated_age));
             let removed = cutoff.map_or(Ok(()), |cutoff| files.remove_older(cutoff));
             failures.extend(removed.err().map(|error| (files, "deleted", error)));
             if self.retention.compress {
@@ -167,9 +167,9 @@ mod tests {
         files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     }
 
-    fn pass(path: &Path, keep_for: Option<TimeDelta>) {
+    fn pass(path: &Path, max_rotated_age: Option<TimeDelta>) {
         let files = vec![Arc::new(RotatedFiles::new(path.into(), 5))];
-        let retention = Retention { compress: true, keep_for };
+        let retention = Retention { compress: true, max_rotated_age };
         // Dropping the sender would end the pass before its first file.
         let (_sender, rotated) = sync_channel(1);
         let clock = Clock::system();
@@ -208,7 +208,7 @@ mod tests {
         write("audit.jsonl.3", b"a");
         write("audit.jsonl.3.gz", &gzipped("a"));
         let files = vec![Arc::new(RotatedFiles::new(path.clone(), 5))];
-        let retention = Retention { compress: true, keep_for: None };
+        let retention = Retention { compress: true, max_rotated_age: None };
         let sender = start(files, retention, Clock::system());
         let expected =
             named(&[("audit.jsonl", "d"), ("audit.jsonl.2.gz", "b"), ("audit.jsonl.3.gz", "a")]);

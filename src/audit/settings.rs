@@ -61,7 +61,7 @@ pub(crate) struct FileSettings {
     /// Rotated files of refusals that are kept.
     pub(crate) max_refused_files: u32,
     /// Of the last line of a rotated file, which is then deleted.
-    pub(crate) keep_for: Option<TimeDelta>,
+    pub(crate) max_rotated_age: Option<TimeDelta>,
     /// Whether rotated files are compressed.
     pub(crate) compress: bool,
 }

@@ -46,7 +46,8 @@ impl Sinks {
         let refused = RotatedFiles::new(refusals_file(&path), settings.max_refused_files);
         let granted = RotatedFiles::new(path, settings.max_files);
         let [granted, refused] = [granted, refused].map(Arc::new);
-        let retention = Retention { compress: settings.compress, keep_for: settings.keep_for };
+        let retention =
+            Retention { compress: settings.compress, max_rotated_age: settings.max_rotated_age };
         let both = vec![Arc::clone(&granted), Arc::clone(&refused)];
         let rotated = maintenance::start(both, retention, clock.clone());
         let file = |files, synced| {

@@ -62,9 +62,12 @@ impl Files {
 impl Compared {
     fn read(self, path: &Path) -> Option<Contents> {
         let mut hash = Sha256::new_with_prefix(Sha256::digest(read_bytes(path).ok()?));
-        if self == Self::BytesAndFolder {
-            let file = fs::canonicalize(path).ok()?;
-            hash.update(file.parent()?.as_os_str().as_encoded_bytes());
+        // A built-in file is in no folder.
+        if self == Self::BytesAndFolder
+            && let Ok(file) = fs::canonicalize(path)
+            && let Some(folder) = file.parent()
+        {
+            hash.update(folder.as_os_str().as_encoded_bytes());
         }
         Some(hash.finalize().into())
     }

@@ -40,7 +40,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         // A plan begins with settings, too.
         ("setup", &["config", "grant", "upstream", "ram", "policy", "domain"]),
         ("dev", &["config", "grant", "sign", "emulator", "domain"]),
-        ("cli", &["revocation", "store", "app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
+        ("cli", &["revocation", "store", "app", "audit", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "upstream", "sts", "policy", "domain"]),
         ("main", &["cli"]),

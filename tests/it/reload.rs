@@ -324,7 +324,7 @@ async fn a_config_maps_symlink_swap_reloads_configuration_and_policies() {
     until("disabled by a swap", disabled).await;
     swap("v3", "not toml", "2015/01/02");
     until("refused", async || details(&stage).await == "config_last_reload_failed").await;
-    assert!(disabled().await, "the last good configuration is in force");
+    assert!(disabled().await, "the last good configuration is active");
     swap("v4", watching, "2015/01/02");
     until("enabled by a swap", vended).await;
     // A swap that changes a policy alone.

@@ -175,8 +175,8 @@ fn resolve_sink(
     }
     let max_bytes = problems.require(raw.max_file_bytes);
     let max_age = problems.require(raw.max_file_age_secs).map(limit);
-    let keep_for = problems.require(raw.keep_secs).map(limit);
-    if let (Some(None), Some(Some(_))) = (max_age, keep_for) {
+    let max_rotated_age = problems.require(raw.keep_secs).map(limit);
+    if let (Some(None), Some(Some(_))) = (max_age, max_rotated_age) {
         problems.add(
             "audit.keep_secs",
             "a file that is never rotated is never deleted: set `max_file_age_secs`, too",
@@ -212,7 +212,7 @@ fn resolve_sink(
                 max_age: max_age?,
                 max_files: max_files?.get(),
                 max_refused_files: max_refused_files?.get(),
-                keep_for: keep_for?,
+                max_rotated_age: max_rotated_age?,
                 compress: compress?,
             })
         }

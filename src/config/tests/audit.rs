@@ -48,7 +48,7 @@ fn the_audit_defaults_to_refuse_and_its_file_is_relative_to_the_configuration() 
     let SinkSettings::File(file) = filed.sink else { panic!("{filed:?}") };
     assert!(file.path.is_absolute() && file.path.ends_with("a.jsonl"), "{file:?}");
     assert_eq!((file.max_bytes, file.max_files, file.max_refused_files), (100 << 20, 10, 2));
-    assert_eq!((file.max_age, file.keep_for, file.compress), (None, None, true));
+    assert_eq!((file.max_age, file.max_rotated_age, file.compress), (None, None, true));
     assert_eq!(filed.instance, "a");
 }
 
