@@ -176,12 +176,12 @@ impl DecisionHook {
             return Ok(decision);
         }
         // No call of the key ends while this runs: one that has just ended is in the cache.
-        let entry = self.in_flight.join_or_start(&key, || match self.known(&key) {
-            Some(decision) => Err(NoCall::Known(decision)),
-            None => {
-                let permit = Arc::clone(&self.calls).try_acquire_owned();
-                permit.map(|permit| ((), permit)).map_err(|_| NoCall::Busy)
+        let entry = self.in_flight.join_or_start(&key, || {
+            if let Some(decision) = self.known(&key) {
+                return Err(NoCall::Known(decision));
             }
+            let permit = Arc::clone(&self.calls).try_acquire_owned();
+            permit.map(|permit| ((), permit)).map_err(|_| NoCall::Busy)
         });
         let waiter = match entry {
             Err(NoCall::Known(decision)) => return Ok(decision),
