@@ -153,7 +153,7 @@ mod tests {
             let name = file.file_name().into_string().unwrap();
             let bytes = fs::read(file.path()).unwrap();
             let mut text = String::new();
-            if name.ends_with(".gz") {
+            if file.path().extension().is_some_and(|extension| extension == "gz") {
                 flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
             } else {
                 text = String::from_utf8(bytes).unwrap();

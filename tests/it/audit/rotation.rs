@@ -19,7 +19,8 @@ async fn files_at_rest(folder: &Path) -> Vec<PathBuf> {
         all().iter().all(|file| {
             let name = file.file_name().unwrap().to_str().unwrap();
             let number = name.strip_prefix("audit.jsonl.").unwrap_or_default();
-            name == "audit.jsonl" || number == "1" || number.ends_with(".gz")
+            let is_compressed = file.extension().is_some_and(|extension| extension == "gz");
+            name == "audit.jsonl" || number == "1" || is_compressed
         })
     })
     .await;
