@@ -12,6 +12,7 @@ mod backoff;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod breaker;
+mod bucket_policy;
 mod callback;
 pub mod cli;
 pub mod config;

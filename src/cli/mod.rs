@@ -1,6 +1,7 @@
 //! The command line. Results go to standard output, everything else to standard error, both through `output`: `println!` panics if
 //! the pipe is closed.
 
+mod administrator_key;
 mod audit;
 mod check;
 mod client;
@@ -20,6 +21,7 @@ mod runtime;
 mod serve;
 mod setup;
 mod signals;
+mod still_out;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
-//! Signs upload forms and URLs with signature V4 of OSS. Pure: the time and the credentials are parameters.
+//! Signs upload forms, URLs and requests about a bucket with signature V4 of OSS. Pure: the time and the credentials are parameters.
 //!
-//! What is signed lets its holder do one thing to one object. The secret that it is signed with never leaves the server.
+//! What is signed for callers lets its holder do one thing to one object. The secret that it is signed with never leaves the server.
 
+mod bucket_request;
 mod byte_size;
 mod content_type;
 mod name_pattern;
@@ -10,6 +11,7 @@ mod presigned_url;
 mod scope;
 mod upload_rules;
 
+pub(crate) use bucket_request::BucketRequest;
 pub(crate) use byte_size::ByteSize;
 pub(crate) use content_type::ContentType;
 pub(crate) use name_pattern::NamePattern;

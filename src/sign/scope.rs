@@ -11,7 +11,7 @@ pub(super) const SIGNATURE_VERSION: &str = "OSS4-HMAC-SHA256";
 const PRODUCT: &str = "oss";
 const TERMINATOR: &str = "aliyun_v4_request";
 
-/// Temporary credentials that sign.
+/// What signs: temporary credentials, or a long-lived AccessKey with an empty security token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionKey<'a> {
     pub(crate) access_key_id: &'a str,

@@ -86,6 +86,7 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
         vec!["audit", "find", "config/dev.toml"],
         vec!["revoke", "--list", "--config", &config],
         vec!["revoke", "client", "client-002", "--for", "1h", "--config", &config],
+        vec!["revoke", "client", "client-002", "--config", &config, "--audit", vector],
         vec!["healthcheck", "--config", &config],
         [&["setup", "plan"], &account[..]].concat(),
         [&["setup", "check"], &account[..], &nowhere].concat(),

@@ -30,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("callback", &["audit", "backoff", "outbound", "oss_bucket", "policy", "seal", "sign", "store", "sts", "vend", "domain"]),
         ("auth", &["backoff", "outbound", "seal", "domain"]),
         ("grant", &["auth", "oss_bucket", "sign", "sts", "policy", "domain"]),
+        ("bucket_policy", &["oss_bucket", "outbound", "sign", "domain"]),
         ("sign", &["sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
         ("http", &["revocation", "server", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
@@ -40,7 +41,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         // A plan begins with settings, too.
         ("setup", &["config", "grant", "upstream", "ram", "policy", "domain"]),
         ("dev", &["config", "grant", "sign", "emulator", "domain"]),
-        ("cli", &["revocation", "store", "app", "audit", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
+        ("cli", &["bucket_policy", "oss_bucket", "revocation", "store", "app", "audit", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "upstream", "sts", "policy", "domain"]),
         ("main", &["cli"]),

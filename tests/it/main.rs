@@ -47,6 +47,7 @@ mod refusals;
 mod reload;
 mod replicas;
 mod revocations;
+mod revoked_sessions;
 mod sdk_names;
 mod setup;
 mod setup_apply;

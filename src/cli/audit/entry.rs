@@ -32,6 +32,9 @@ pub(super) struct Entry<'a> {
     pub(super) peer: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) address: Option<Cow<'a, str>>,
+    /// The id of the ticket that was issued or presented.
+    #[serde(borrow)]
+    pub(super) ticket: Option<Cow<'a, str>>,
     /// The number of requests, if the line summarizes several.
     pub(super) count: Option<u64>,
     pub(super) last: Option<DateTime<Utc>>,
@@ -145,7 +148,7 @@ impl Entry<'_> {
 }
 
 /// Text of an entry for a terminal: characters that would control the terminal are escaped.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::cli) fn escaped(text: &str) -> String {
     let controls = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

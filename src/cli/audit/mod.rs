@@ -1,8 +1,9 @@
 //! `appserver audit find`.
 
-mod entry;
+pub(super) mod entry;
 mod lines;
 mod listed;
+pub(super) mod outstanding;
 mod policies;
 mod time_bound;
 mod token;

@@ -6,11 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::audit::outstanding::AuditedCaller;
 use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure};
-use super::output::say;
+use super::output::{note, say};
 use super::runtime::block_on;
-use crate::config::{Mode, Settings};
+use super::still_out::{StillOutArgs, still_out};
+use crate::config::{Mode, Problems, Settings};
 use crate::revocation::{
     Reason, Revocation, RevocationList, Revoked, RevokedKind, SharedRevocations, write_row,
 };
@@ -37,7 +39,7 @@ pub(super) struct RevokeArgs {
         long = "for",
         value_name = "DURATION",
         value_parser = humantime::parse_duration,
-        required_unless_present_any = ["until", "list", "undo"],
+        required_unless_present_any = ["until", "list", "undo", "audit"],
         conflicts_with = "until"
     )]
     lifetime: Option<std::time::Duration>,
@@ -53,6 +55,8 @@ pub(super) struct RevokeArgs {
     /// Print what is revoked
     #[arg(long, conflicts_with_all = ["kind", "lifetime", "until"])]
     list: bool,
+    #[command(flatten)]
+    still_out: StillOutArgs,
 }
 
 fn kinds() -> impl TypedValueParser<Value = RevokedKind> {
@@ -75,17 +79,63 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let in_file = settings.read_revoked(now);
     match what {
         None => list(store, in_file?, clock),
-        Some(what) if args.undo => undo(&settings, store, &in_file?, &what, clock),
         Some(what) => {
-            check_is_known(&settings, &what)?;
-            let revocation = args.revocation(what, now)?;
-            // A mistake in the file must not keep a caller from being revoked.
-            put(&settings, store, &revocation, clock)
+            let done = args.change(&settings, store, in_file, &what, &clock);
+            if args.still_out.audit.is_empty() {
+                return done;
+            }
+            // What is out is out although Redis does not answer, or the file has to be written by hand.
+            let holder = holder(&what)?;
+            let shown = still_out(&args.still_out, &settings, holder, args.undo, &clock);
+            match (done, shown) {
+                (Err(failure), Err(other)) => {
+                    note(format_args!("appserver: {}", other.message));
+                    Err(failure)
+                }
+                (done, shown) => done.and(shown),
+            }
         }
     }
 }
 
+/// Whose lines of the audit are those of the revoked.
+fn holder(what: &Revoked) -> Result<AuditedCaller, Failure> {
+    Ok(match what {
+        Revoked::User { issuer, subject } => {
+            AuditedCaller::User { issuer: issuer.to_string(), subject: subject.to_string() }
+        }
+        Revoked::Client(client) => AuditedCaller::Client(client.to_string()),
+        Revoked::Ticket(ticket) => AuditedCaller::Ticket(ticket.to_string()),
+        Revoked::Issuer(issuer) => AuditedCaller::Issuer(issuer.to_string()),
+        Revoked::Jti(_) => {
+            let message = "the audit has no `jti`: look for what its user has, with `revoke user ISSUER/SUBJECT --audit FILE`";
+            return Err(Failure::new(EXIT_CONFIG, message));
+        }
+    })
+}
+
 impl RevokeArgs {
+    /// Revokes, or takes back. Without a time, `--audit` only looks.
+    fn change(
+        &self,
+        settings: &Settings,
+        store: StoreSettings,
+        in_file: Result<RevocationList, Problems>,
+        what: &Revoked,
+        clock: &Clock,
+    ) -> Result<(), Failure> {
+        if self.undo {
+            return undo(settings, store, &in_file?, what, clock.clone());
+        }
+        check_is_known(settings, what)?;
+        if self.lifetime.is_none() && self.until.is_none() {
+            return Ok(());
+        }
+        let revocation = self.revocation(what.clone(), clock.now())?;
+        // A mistake in the file must not keep a caller from being revoked.
+        put(settings, store, &revocation, clock.clone())
+    }
+
     fn revocation(&self, what: Revoked, now: DateTime<Utc>) -> Result<Revocation, Failure> {
         let wrong = |problem: &dyn std::fmt::Display| Failure::new(EXIT_CONFIG, problem);
         let far = TimeDelta::MAX;

@@ -6,23 +6,23 @@ use clap::Args;
 use tokio::time::sleep;
 
 use super::plan_source::PlanSource;
+use crate::cli::administrator_key::{ID, SECRET, administrator_key};
 use crate::cli::failure::{EXIT_NOT_EXAMINED, Failure};
 use crate::cli::output::note;
-use crate::config::{Environment, IdentitySource, environment};
+use crate::config::{IdentitySource, environment};
 use crate::ram::{RamClient, RamError, RamSettings};
 use crate::setup::drift::Needs;
 use crate::setup::plan::AccountPlan;
 use crate::sts::Endpoint;
 use crate::telemetry::with_causes;
+use appserver_domain::Invalid;
 use appserver_domain::clock::Clock;
-use appserver_domain::{AccessKey, Invalid, SigningCredentials};
 
 /// Before the command says what it waits for.
 const QUIET: Duration = Duration::from_secs(5);
 
-const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
-const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+const PERMISSIONS: &str =
+    "reading needs AliyunRAMReadOnlyAccess, `setup apply` AliyunRAMFullAccess";
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct AccountAccess {
@@ -51,7 +51,7 @@ impl AccountAccess {
     /// Makes the plan and a client. Nothing is sent yet.
     pub(super) fn open(&self) -> Result<Account, Failure> {
         let (settings, plan) = self.source.settings_and_plan()?;
-        let key = administrator(&environment())?;
+        let key = administrator_key(&environment(), PERMISSIONS)?;
         let sts = settings.sts.endpoints.iter().next().cloned().unwrap_or_default();
         let (ram, ims) = (self.ram_endpoint.clone(), self.ims_endpoint.clone());
         let [of_sts, of_ram, of_ims] = [&sts, &ram, &ims].map(Endpoint::authority);
@@ -95,24 +95,6 @@ impl Account {
 /// A call to the account failed.
 pub(super) fn failed(error: RamError) -> Failure {
     Failure::new(EXIT_NOT_EXAMINED, with_causes(&error))
-}
-
-fn administrator(environment: &Environment) -> Result<SigningCredentials, Failure> {
-    let variable = |name: &str| environment.get(name).filter(|value| !value.trim().is_empty());
-    let needed = |name: &str| {
-        variable(name).ok_or_else(|| {
-            let message = format!(
-                "{name} is not set: an administrator's AccessKey is read from {ID} and {SECRET}, and {TOKEN} if it is a \
-                 temporary one; reading needs AliyunRAMReadOnlyAccess, `setup apply` AliyunRAMFullAccess"
-            );
-            Failure::new(EXIT_NOT_EXAMINED, message)
-        })
-    };
-    let key = AccessKey::new(needed(ID)?, needed(SECRET)?.as_str().into());
-    let key =
-        key.map_err(|Invalid(rule)| Failure::new(EXIT_NOT_EXAMINED, format!("{ID}: {rule}")))?;
-    let token = variable(TOKEN).map(|token| token.trim().into());
-    Ok(SigningCredentials::of_key(key, token))
 }
 
 fn endpoint(raw: &str) -> Result<Endpoint, Invalid> {

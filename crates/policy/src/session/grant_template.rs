@@ -190,6 +190,16 @@ impl GrantTemplate {
         placeholders.any(|placeholder| placeholder.source == ValueSource::Client)
     }
 
+    /// Whether no two users have the same session name. The issuer may be missing in it: what that means is checked elsewhere.
+    pub fn session_names_user(&self) -> bool {
+        self.session_name.uses().subject != SubjectUse::Unused
+    }
+
+    /// Whether no two clients have the same session name.
+    pub fn session_names_client(&self) -> bool {
+        self.session_name.uses_client()
+    }
+
     /// The keys of a grant with the texts in which users of different issuers could be confused.
     pub fn issuer_collisions(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
         let name = self.session_name.issuer_collisions(by_client);

@@ -119,6 +119,11 @@ impl<N: RecordedName> NameTemplate<N> {
         Uses::of(self.text.placeholders(), false)
     }
 
+    /// Whether different clients have different names.
+    pub(crate) fn uses_client(&self) -> bool {
+        self.text.placeholders().any(|placeholder| placeholder.source == ValueSource::Client)
+    }
+
     /// The name for these values: equal values give equal names, different ones different names.
     pub(crate) fn render(&self, values: &Values) -> N {
         let plain = self.text.fill(|placeholder| values.of(placeholder));

@@ -1,0 +1,83 @@
+//! `appserver revoke … --audit`: what a revoked caller still has, and how its sessions are shut out of OSS.
+
+mod args;
+mod plan;
+mod report;
+
+use chrono::{DateTime, Utc};
+
+use super::administrator_key::administrator_key;
+use super::audit::outstanding::{AuditedCaller, Outstanding};
+use super::failure::{EXIT_CONFIG, EXIT_NOT_EXAMINED, Failure};
+use super::output::{note, say};
+use super::runtime::block_on;
+use crate::bucket_policy::{BucketPolicyClient, PolicyEdit};
+use crate::config::{Settings, environment};
+use crate::telemetry::with_causes;
+use appserver_domain::clock::Clock;
+
+pub(super) use args::StillOutArgs;
+use plan::{BucketPlan, Plan};
+
+const PERMISSIONS: &str = "it needs oss:GetBucketPolicy and oss:PutBucketPolicy on the buckets, and oss:DeleteBucketPolicy to take \
+                           back the last statement";
+
+/// Prints what the holder has, and edits the bucket policies if `--apply` says so.
+///
+/// `undo` lets in again every session of the holder that the audit has, also those whose tokens have expired.
+pub(super) fn still_out(
+    args: &StillOutArgs,
+    settings: &Settings,
+    holder: AuditedCaller,
+    undo: bool,
+    clock: &Clock,
+) -> Result<(), Failure> {
+    let now = clock.now();
+    let after = if undo { DateTime::<Utc>::MIN_UTC } else { now };
+    let found = Outstanding::of(holder, settings.audit_names.read()?, after).read(&args.audit);
+    let found = found.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
+    if found.is_unread(&args.audit) {
+        return Err(Failure::new(EXIT_CONFIG, found.wrong.join("\n")));
+    }
+    found.wrong.iter().for_each(note);
+    if !undo {
+        report::print(&found, now)?;
+    }
+    let plan = Plan::of(args, settings, &found)?;
+    let edit = if undo { PolicyEdit::Restore } else { PolicyEdit::Deny };
+    report::print_plan(&plan, edit, args.apply)?;
+    if !args.apply || plan.buckets.is_empty() {
+        return Ok(());
+    }
+    let key = administrator_key(&environment(), PERMISSIONS)?;
+    let egress = settings.egress.read()?.sts;
+    let verifies_tls = plan.buckets.iter().any(|one| one.bucket.url().starts_with("https:"));
+    let client = BucketPolicyClient::new(key, egress, clock.clone(), verifies_tls);
+    let client = client.map_err(|error| Failure::new(EXIT_NOT_EXAMINED, with_causes(&error)))?;
+    block_on(apply(&client, &plan.buckets, edit))
+}
+
+/// Edits the policies of all buckets; one that fails does not keep the others from it.
+async fn apply(
+    client: &BucketPolicyClient,
+    buckets: &[BucketPlan],
+    edit: PolicyEdit,
+) -> Result<(), Failure> {
+    let mut failed = Vec::new();
+    for BucketPlan { bucket, owner, sessions } in buckets {
+        let name = bucket.bucket();
+        match client.edit(bucket, owner, edit, sessions).await {
+            Ok(change) => say(report::done(name, edit, sessions.len(), change))?,
+            Err(error) => failed.push(format!("bucket {name}: {}", with_causes(&error))),
+        }
+    }
+    if edit == PolicyEdit::Deny && failed.len() < buckets.len() {
+        say(
+            "Tokens that these sessions get later are denied, too, until --undo --apply takes the statement back.",
+        )?;
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(EXIT_NOT_EXAMINED, failed.join("\n")))
+}
