@@ -9,7 +9,7 @@ use tokio::time::Duration;
 
 use crate::limit::{ClientLimits, Limit, LimitMode, LimitTerms, Limits, Per};
 use crate::seal::SealKey;
-use crate::store::{RedisSettings, Store, StoreSettings};
+use crate::store::{RedisSettings, RedisTopology, Store, StoreSettings};
 use crate::telemetry::{Metrics, ThrottleMetrics};
 use appserver_domain::ClientId;
 use appserver_domain::clock::Clock;
@@ -34,9 +34,10 @@ impl SharedLimits {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("the system gives us a runtime");
         let settings = RedisSettings {
-            address: redis.to_owned().try_into().expect("it is an address"),
+            topology: RedisTopology::Single(redis.to_owned().try_into().expect("it is an address")),
             username: None,
             password: None,
+            sentinel_password: None,
             key_prefix: "bench".to_owned().try_into().expect("it is a prefix"),
             seal_keys: vec![SealKey::demo()],
             expected_replicas: NonZeroU32::MIN,

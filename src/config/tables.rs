@@ -43,6 +43,8 @@ const TABLES: &[&str] = &[
     "server.tls",
     "store",
     "store.redis",
+    "store.redis.cluster",
+    "store.redis.sentinel",
     "sts",
     "sts.identity",
     "sts.identity.access_key",

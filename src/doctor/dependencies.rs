@@ -20,11 +20,11 @@ pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -
     let StoreSettings::Redis(redis) = settings else {
         return Finding::ok(STORE, "in memory: replicas share nothing");
     };
-    let address = redis.address.to_string();
+    let address = redis.topology.to_string();
     let finding = match timeout_at(deadline, redis.check()).await {
         Ok(Ok(check)) => rate(&check),
         Ok(Err(problem)) => Finding::failed(STORE, with_causes(&problem)).fix(
-            "check `store.redis` against the server: address, TLS, user and password; until then each replica works \
+            "check `store.redis` against the server: mode, address, TLS, user and password; until then each replica works \
              alone",
         ),
         Err(_) => Finding::out_of_time(STORE),
@@ -32,7 +32,12 @@ pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -
     finding.of(address)
 }
 
-fn rate(RedisCheck { version, forbidden }: &RedisCheck) -> Finding {
+fn rate(RedisCheck { version, forbidden, needs_cluster_mode }: &RedisCheck) -> Finding {
+    if *needs_cluster_mode {
+        return Finding::failed(STORE, "this server is a node of a Redis Cluster").fix(
+            "set `store.redis.mode` to `cluster` and `store.redis.cluster.urls` to the addresses of some nodes",
+        );
+    }
     if !forbidden.is_empty() {
         let rights: Vec<_> = forbidden.iter().map(|name| format!("+{name}")).collect();
         return Finding::failed(STORE, "the user lacks rights to commands that are needed")

@@ -4,6 +4,7 @@
 
 mod budget;
 mod check;
+mod connector;
 mod deliveries;
 mod lease;
 mod name;
@@ -15,6 +16,7 @@ mod revocations;
 mod scripts;
 mod settings;
 mod shared_state;
+mod topology;
 
 use std::num::NonZeroU32;
 
@@ -28,8 +30,9 @@ pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};
 pub(crate) use revocations::RevocationPage;
-pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
+pub(crate) use settings::{RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};
+pub(crate) use topology::{MasterName, NodeAddress, RedisAddress, RedisTopology, SentinelSettings};
 
 /// Where replicas keep shared state.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, ProtocolVersion, RedisConnectionInfo, RedisError};
 use chrono::{DateTime, Utc};
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::SecretSlice;
 use tokio::time::sleep;
 
 use super::StoreError;
 use super::budget::{BudgetAction, BudgetTerms, Reservation};
+use super::connector::Connector;
 use super::lease::Lease;
 use super::name::{Name, Names};
 use super::record;
@@ -67,7 +67,7 @@ impl Redis {
         clock: Clock,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
-        let client = client(&settings)?;
+        let connector = Connector::new(&settings)?;
         // The oldest key: while a new one is rolled out in front of it, all replicas still have this one last.
         let oldest = settings.seal_keys.last().expect("settings hold a key");
         let names = Names::new(settings.key_prefix, oldest);
@@ -77,7 +77,7 @@ impl Redis {
             keys: [names.common("probe"), names.common("probe-2")],
         };
         Ok(Self {
-            connection: RedisConnection::open(client, settings.timeout, probe, metrics.clone())
+            connection: RedisConnection::open(connector, settings.timeout, probe, metrics.clone())
                 .await,
             names,
             seal: Seal::new("appserver store seal 1", &settings.seal_keys),
@@ -302,22 +302,6 @@ impl Redis {
         self.report_replaced(StoreOperation::Budget, foreign);
         Some((done, Reservation::clamped(terms, max_replicas, micros, thousandths, replicas)))
     }
-}
-
-/// A client for the configured address, user and password.
-pub(super) fn client(settings: &RedisSettings) -> Result<Client, RedisError> {
-    // Redis 5 supports no other protocol.
-    let mut login = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP2)
-        .set_skip_set_lib_name()
-        .set_db(settings.address.database());
-    if let Some(username) = &settings.username {
-        login = login.set_username(username);
-    }
-    if let Some(password) = &settings.password {
-        login = login.set_password(password.expose_secret());
-    }
-    Client::open(settings.address.clone().with(login))
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -4,16 +4,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, Script, ScriptInvocation};
+use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, cmd};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::connector::{Connection, Connector};
 use crate::backoff::Backoff;
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
-/// The time limit of a new connection: DNS, TCP, TLS and password.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between attempts to reconnect. It does not grow: degraded operation costs more than one attempt per second.
 const RECONNECT_DELAY: Backoff = Backoff::constant(Duration::from_secs(1), 0.5);
 /// Between probes: while all requests are served from memory nothing else would notice a lost Redis.
@@ -24,7 +22,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// One call that fails or times out takes the connection down. Calls then return at once, so that no caller waits for
 /// a Redis that is slow or gone, until a task has opened a new connection that can run scripts.
 pub(super) struct RedisConnection {
-    client: Client,
+    connector: Connector,
     timeout: Duration,
     probe: Probe,
     metrics: StoreMetrics,
@@ -42,7 +40,7 @@ pub(super) struct Probe {
 
 #[derive(Default)]
 struct State {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     /// Counts connections: a failure on an earlier one must not take the present one down.
     number: u64,
 }
@@ -59,14 +57,14 @@ enum CallError {
 impl RedisConnection {
     /// Connects. If that fails, the connection starts down and a task reconnects until the connection is dropped.
     pub(super) async fn open(
-        client: Client,
+        connector: Connector,
         timeout: Duration,
         probe: Probe,
         metrics: StoreMetrics,
     ) -> Arc<Self> {
         let state = Mutex::default();
         let changes = watch::Sender::new(());
-        let this = Arc::new(Self { client, timeout, probe, metrics, state, changes });
+        let this = Arc::new(Self { connector, timeout, probe, metrics, state, changes });
         this.metrics.degraded(true);
         match this.connect().await {
             Ok(connection) => this.go_up(connection),
@@ -130,20 +128,18 @@ impl RedisConnection {
 
     /// Opens a new connection and runs the probe on it. An old connection is never tried again: after a failover it may
     /// stay silent for a quarter of an hour.
-    async fn connect(&self) -> Result<MultiplexedConnection, CallError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            // `within_timeout` bounds each call.
-            .set_response_timeout(None);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = timeout(CONNECT_TIMEOUT, connecting)
+    async fn connect(&self) -> Result<Connection, CallError> {
+        let limit = self.connector.timeout();
+        let mut connection = timeout(limit, self.connector.connect())
             .await
-            .map_err(|_| CallError::Timeout(CONNECT_TIMEOUT))??;
+            .map_err(|_| CallError::Timeout(limit))??;
+        // Of a cluster, every master must answer: calls for the keys of one that does not would take the connection down.
+        self.within_timeout(cmd("PING").query_async::<()>(&mut connection)).await?;
         self.within_timeout(self.probe.invocation().invoke_async::<()>(&mut connection)).await?;
         Ok(connection)
     }
 
-    fn go_up(&self, connection: MultiplexedConnection) {
+    fn go_up(&self, connection: Connection) {
         let mut state = self.state();
         state.number += 1;
         state.connection = Some(connection);
@@ -203,7 +199,7 @@ async fn reconnect(down: Weak<RedisConnection>, mut last_error: String) {
 
 impl std::fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The client contains the password.
+        // The connector contains the password.
         f.debug_struct("RedisConnection").field("is_up", &self.is_up()).finish_non_exhaustive()
     }
 }

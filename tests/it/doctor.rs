@@ -460,7 +460,7 @@ async fn redis_is_tested_command_by_command() {
     };
     let mut connection = redis.connection().await;
     for rights in [
-        // The words of docs/operate/replicas.md, without two of them.
+        // The words of docs/operate/redis.md, without two of them.
         "poor on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
          +pexpire +expire +hmget +hdel +zadd +zrangebyscore +zrem +zremrangebyscore",
         "right on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
@@ -499,7 +499,7 @@ failed   store <redis>: the user lacks rights to commands that are needed
 appserver: 1 check failed
 
 failed   store <redis>: Redis cannot be used: Password authentication failed - AuthenticationFailed
-         fix: check `store.redis` against the server: address, TLS, user and password; until then each replica works alone
+         fix: check `store.redis` against the server: mode, address, TLS, user and password; until then each replica works alone
 appserver: 1 check failed
 "#);
     let left: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();

@@ -7,7 +7,7 @@ use appserver::config::{self, Environment, Mode};
 use regex::Regex;
 
 use crate::certificates::Pki;
-use crate::redis_server::RIGHTS;
+use crate::redis_server::{CLUSTER_RIGHTS, MASTER_RIGHTS, RIGHTS, SENTINEL_RIGHTS};
 use crate::sources::rust_files;
 use crate::stage::{Setting, Stage, repository};
 
@@ -206,14 +206,15 @@ async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
 
 /// The pages' blocks of TOML are pasted into configurations. All of them together, over the example for production,
 /// have no problems except missing files, the placeholder `…`, and a client that only the reader has. Those that choose an
-/// upstream identity exclude each other, and are valid one by one.
+/// upstream identity or a Redis exclude each other, and are valid one by one.
 #[test]
 fn the_configuration_in_the_pages_loads() {
     let pages: String = pages().iter().map(|(_, text)| text.as_str()).collect();
     let blocks = pages.split("\n```toml\n").skip(1);
-    let (identities, blocks): (Vec<_>, Vec<_>) =
-        blocks.partition(|block| block.starts_with("[sts.identity]\n"));
-    assert!(blocks.len() >= 10 && identities.len() >= 3, "the blocks were not read");
+    let is_choice =
+        |block: &&str| block.starts_with("[sts.identity]\n") || block.starts_with("[store]\n");
+    let (choices, blocks): (Vec<_>, Vec<_>) = blocks.partition(is_choice);
+    assert!(blocks.len() >= 10 && choices.len() >= 6, "the blocks were not read");
     let folder = tempfile::tempdir().unwrap();
     let block = |(number, block): (usize, &&str)| {
         let file = folder.path().join(format!("{number:02}.toml"));
@@ -221,7 +222,7 @@ fn the_configuration_in_the_pages_loads() {
         file
     };
     let example = repository("config/production.example.toml");
-    for file in identities.iter().enumerate().map(block) {
+    for file in choices.iter().enumerate().map(block) {
         config::load(&[example.clone(), file], &Environment::new(), Mode::Production).unwrap();
     }
     let files = blocks.iter().enumerate().map(block);
@@ -240,9 +241,11 @@ issuers.mini-program.jwks_file: <folder>/mini-program.jwks.json: No such file or
 /// The documented permissions of Redis's user are those of the tests' user, and the tests need no others.
 #[test]
 fn the_documented_rights_in_redis_are_those_of_the_tests() {
-    let page = std::fs::read_to_string(repository("docs/operate/replicas.md")).unwrap();
+    let page = std::fs::read_to_string(repository("docs/operate/redis.md")).unwrap();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words(&page).contains(&words(RIGHTS)));
+    for rights in [RIGHTS, CLUSTER_RIGHTS, MASTER_RIGHTS, SENTINEL_RIGHTS] {
+        assert!(words(&page).contains(&words(rights)), "{rights}");
+    }
 }
 
 /// README.md and the pages of docs/, each with its name. Translations are left out: they repeat the blocks.

@@ -23,6 +23,8 @@ pub(crate) struct Fleet {
     pub(crate) redis: RedisServer,
     pub(crate) replicas: Vec<Replica>,
     sts_addr: SocketAddr,
+    /// Where the replicas find Redis, by variables of `store.redis`.
+    store: Vec<(&'static str, String)>,
     pub(crate) clock: Clock,
     http: reqwest::Client,
     handed_out: Mutex<BTreeSet<String>>,
@@ -50,6 +52,19 @@ impl Fleet {
         fleet
     }
 
+    /// The same with another Redis, by variables of `store.redis`.
+    pub(crate) async fn with_store(
+        replicas: usize,
+        store: Vec<(&'static str, String)>,
+        config: &str,
+    ) -> Self {
+        let mut fleet = Self { store, ..Self::without_replicas().await };
+        for _ in 0..replicas {
+            fleet.add(config).await;
+        }
+        fleet
+    }
+
     pub(crate) async fn without_replicas() -> Self {
         let log_start = logs::capture();
         let clock = Clock::manual(START.parse().unwrap());
@@ -60,9 +75,11 @@ impl Fleet {
         let (sts, sts_addr) = (emulator.control(), emulator.sts_addr());
         tokio::spawn(emulator.serve(CancellationToken::new()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let redis = RedisServer::start().await;
         Self {
             sts,
-            redis: RedisServer::start().await,
+            store: vec![("URL", redis.url())],
+            redis,
             replicas: Vec::new(),
             sts_addr,
             clock,
@@ -82,10 +99,12 @@ impl Fleet {
             ("ADMIN__LISTEN", "127.0.0.1:0".to_owned()),
             ("STS__ENDPOINTS", format!("http://{}", self.sts_addr)),
             ("STORE__KIND", "redis".to_owned()),
-            ("STORE__REDIS__URL", self.redis.url()),
         ];
-        let environment: Environment =
+        let mut environment: Environment =
             variables.map(|(key, value)| (format!("APPSERVER__{key}"), value)).into();
+        let store = self.store.iter().cloned();
+        environment
+            .extend(store.map(|(key, value)| (format!("APPSERVER__STORE__REDIS__{key}"), value)));
         let files = [repository("config/dev.toml"), over];
         let settings = config::load(&files, &environment, Mode::Demo).unwrap();
         let runtime =

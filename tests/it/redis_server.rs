@@ -9,9 +9,16 @@ use redis::aio::MultiplexedConnection;
 use crate::ports::free_port;
 use crate::stage::TIME_LIMIT;
 
-/// Exactly the permissions that AppServer needs, from docs/operate/replicas.md.
+/// Exactly the permissions that AppServer needs, from docs/operate/redis.md.
 pub(crate) const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
                       +pexpire +expire +hmget +hset +hdel +zadd +zcard +zrangebyscore +zrem +zremrangebyscore";
+
+/// Those that a cluster needs besides them.
+pub(crate) const CLUSTER_RIGHTS: &str = "+cluster|slots +asking";
+/// That which a master of Sentinels needs besides them.
+pub(crate) const MASTER_RIGHTS: &str = "+role";
+/// Those of the user at the Sentinels.
+pub(crate) const SENTINEL_RIGHTS: &str = "-@all +role +sentinel|masters";
 
 /// Stopped on drop.
 pub(crate) struct RedisServer {
@@ -25,24 +32,29 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     /// A server without persistence.
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::start_in(folder, 0, &[]).await
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(more: &[String]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), 0, more).await
     }
 
     /// The same, also by TLS with a certificate of an authority of its own, for one more user.
     pub(crate) async fn start_with_tls(user: &str, password: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certify(folder.path());
-        let at = |name: &str| folder.path().join(name).display().to_string();
         let tls_port = free_port();
-        let more = format!(
-            "--tls-port {tls_port} --tls-cert-file {} --tls-key-file {} --tls-auth-clients no --user {user} on >{password} \
-             {RIGHTS}",
-            at("server.pem"),
-            at("server.key"),
-        );
-        let more: Vec<_> = more.split_whitespace().map(str::to_owned).collect();
+        let user = format!("--user {user} on >{password} {RIGHTS}");
+        let more = [tls_arguments(folder.path(), tls_port), words(&user)].concat();
         Self::start_in(folder, tls_port, &more).await
+    }
+
+    /// The same with the certificate in this folder, and with more arguments.
+    pub(crate) async fn start_with_certificate(certificate: &Path, more: &[String]) -> Self {
+        let tls_port = free_port();
+        let more = [tls_arguments(certificate, tls_port), more.to_vec()].concat();
+        Self::start_in(tempfile::tempdir().unwrap(), tls_port, &more).await
     }
 
     async fn start_in(folder: tempfile::TempDir, tls_port: u16, more: &[String]) -> Self {
@@ -64,6 +76,14 @@ impl RedisServer {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     pub(crate) fn tls_url(&self) -> String {
@@ -163,20 +183,34 @@ impl RedisServer {
     }
 }
 
-fn spawn(arguments: &[String]) -> Child {
+pub(crate) fn spawn(arguments: &[String]) -> Child {
     let mut command = Command::new("redis-server");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("redis-server is installed: `apt-get install redis-server`")
 }
 
-/// An authority, and a certificate of it for `localhost`.
-fn certify(folder: &Path) {
+/// The arguments in a line of a command.
+pub(crate) fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What serves TLS with the certificate in this folder. Nodes of a cluster also verify each other.
+pub(crate) fn tls_arguments(certificate: &Path, port: u16) -> Vec<String> {
+    let folder = certificate.display();
+    words(&format!(
+        "--tls-port {port} --tls-cert-file {folder}/server.pem --tls-key-file {folder}/server.key --tls-ca-cert-file \
+         {folder}/authority.pem --tls-auth-clients no"
+    ))
+}
+
+/// An authority, and a certificate of it for `localhost` and its address.
+pub(crate) fn certify(folder: &Path) {
     let script = "
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
             -keyout authority.key -out authority.pem
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
             -keyout server.key -out server.csr
-        printf 'subjectAltName=DNS:localhost' > server.ext
+        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > server.ext
         openssl x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
             -extfile server.ext -out server.pem
     ";

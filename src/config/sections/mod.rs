@@ -19,6 +19,7 @@ pub(super) mod issuers;
 pub(super) mod limits;
 pub(super) mod log;
 pub(super) mod providers;
+pub(super) mod redis_topology;
 pub(super) mod reload;
 pub(super) mod revoked;
 pub(super) mod roles;

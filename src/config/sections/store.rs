@@ -1,6 +1,6 @@
 //! `[store]`: what replicas share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -12,7 +12,9 @@ use crate::config::problems::{Problem, Problems};
 use crate::config::secret_file::{read_secret, read_secret_line};
 use crate::config::secret_reads::SecretReads;
 use crate::seal::SealKey;
-use crate::store::{KeyPrefix, RedisAddress, RedisSettings, StoreSettings};
+use crate::store::{KeyPrefix, RedisAddress, RedisSettings, RedisTopology, StoreSettings};
+
+use super::redis_topology::{self, RawCluster, RawRedisMode, RawSentinel, RawTopology};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawStore {
@@ -31,8 +33,12 @@ enum RawStoreKind {
 /// The Redis of the store `redis`.
 #[derive(Debug, Deserialize)]
 struct RawRedis {
-    /// `redis://host:port/database`, or `rediss://` for TLS.
+    /// `single` (default), `sentinel` or `cluster`.
+    mode: Field<RawRedisMode>,
+    /// Of the mode `single`: `redis://host:port/database`, or `rediss://` for TLS.
     url: Field<Clearable<RedisAddress>>,
+    sentinel: RawSentinel,
+    cluster: RawCluster,
     /// Default empty: Redis's default user.
     username: Field<Clearable<String>>,
     /// Holds the password. White space at its end is trimmed.
@@ -52,6 +58,7 @@ struct RawRedis {
 }
 
 const PASSWORD_FILE: &str = "store.redis.password_file";
+const SENTINEL_PASSWORD_FILE: &str = "store.redis.sentinel.password_file";
 const ENCRYPTION_KEY_FILE: &str = "store.redis.encryption_key_file";
 const PREVIOUS_ENCRYPTION_KEY_FILE: &str = "store.redis.previous_encryption_key_file";
 
@@ -65,7 +72,7 @@ pub(crate) enum StoreSource {
 /// A Redis, and where its secrets are.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisSource {
-    address: RedisAddress,
+    topology: RedisTopology,
     username: Option<String>,
     key_prefix: KeyPrefix,
     secrets: RedisSecrets,
@@ -78,6 +85,7 @@ pub(crate) struct RedisSource {
 #[derive(Clone, Debug)]
 struct RedisSecrets {
     password_file: Option<PathBuf>,
+    sentinel_password_file: Option<PathBuf>,
     /// The newest first; empty for the demo's key.
     encryption_key_files: Vec<(&'static str, PathBuf)>,
 }
@@ -104,14 +112,10 @@ fn redis(
     problems: &mut Problems,
     secret_reads: &mut SecretReads,
 ) -> Option<RedisSource> {
-    let lacks_url = matches!(raw.url.given(), Some(Clearable(None)));
-    let address = problems.take_set(raw.url);
-    if is_used && lacks_url {
-        problems.add_absence(
-            "store.redis.url",
-            "the store `redis` needs an address: `redis://host:port/database`, or `rediss://` for TLS",
-        );
-    }
+    let mut sentinel = raw.sentinel;
+    let sentinel_password_file = problems.take_set(std::mem::take(&mut sentinel.password_file));
+    let arranged = RawTopology { mode: raw.mode, url: raw.url, sentinel, cluster: raw.cluster };
+    let topology = redis_topology::resolve(arranged, is_used, problems);
     let username = problems.require(raw.username).map(|Clearable(name)| name);
     let key_prefix = problems.require(raw.key_prefix);
     let password_file = problems.take_set(raw.password_file);
@@ -136,6 +140,7 @@ fn redis(
     let previous = previous.map(|path| (PREVIOUS_ENCRYPTION_KEY_FILE, path));
     let secrets = RedisSecrets {
         password_file,
+        sentinel_password_file,
         encryption_key_files: encryption_key.into_iter().chain(previous).collect(),
     };
     if is_used {
@@ -143,7 +148,7 @@ fn redis(
         secret_reads.add(move || secrets.read());
     }
     Some(RedisSource {
-        address: address?,
+        topology: topology?,
         username: username?,
         key_prefix: key_prefix?,
         secrets,
@@ -158,30 +163,34 @@ impl StoreSource {
     pub(crate) fn warning(&self) -> Option<Problem> {
         let Self::Redis(redis) = self else { return None };
         let has_password = redis.secrets.password_file.is_some();
-        let message = match (has_password, redis.address.sends_plaintext_over_network()) {
+        let message = match (has_password, redis.topology.sends_plaintext_over_network()) {
             (true, true) => {
                 "the password crosses the network in the clear; `rediss://` encrypts it. (Tokens are encrypted either way.)"
             }
-            (false, _) if !redis.address.is_loopback() => {
+            (false, _) if !redis.topology.is_loopback() => {
                 "Redis is used without a password beyond this machine: anyone who reaches it can slow all replicas down, \
                  and have them fetch more. Set `store.redis.password_file`, and `rediss://` in the URL"
             }
             _ => return None,
         };
-        Some(Problem { path: "store.redis.url".to_owned(), message: message.to_owned() })
+        Some(Problem {
+            path: redis_topology::key_of(&redis.topology).to_owned(),
+            message: message.to_owned(),
+        })
     }
 
     /// Reads the secrets.
     pub(crate) fn read(&self) -> Result<StoreSettings, Problems> {
         let Self::Redis(redis) = self else { return Ok(StoreSettings::Memory) };
-        let (password, mut seal_keys) = redis.secrets.read()?;
+        let ((password, sentinel_password), mut seal_keys) = redis.secrets.read()?;
         if seal_keys.is_empty() {
             seal_keys.push(SealKey::demo());
         }
         Ok(StoreSettings::Redis(Box::new(RedisSettings {
-            address: redis.address.clone(),
+            topology: redis.topology.clone(),
             username: redis.username.clone(),
             password,
+            sentinel_password,
             key_prefix: redis.key_prefix.clone(),
             seal_keys,
             expected_replicas: redis.expected_replicas.non_zero(),
@@ -191,12 +200,20 @@ impl StoreSource {
     }
 }
 
+/// Of Redis and of the Sentinels.
+type Passwords = (Option<SecretString>, Option<SecretString>);
+
 impl RedisSecrets {
-    fn read(&self) -> Result<(Option<SecretString>, Vec<SealKey>), Problems> {
-        let password = |path: &Path| read_secret_line(PASSWORD_FILE, path);
-        let password = self.password_file.as_deref().map(password);
+    fn read(&self) -> Result<(Passwords, Vec<SealKey>), Problems> {
         let mut problems = Problems::default();
-        let password = problems.gather(password.transpose()).flatten();
+        let mut password = |key, path: &Option<PathBuf>| {
+            let read = path.as_deref().map(|path| read_secret_line(key, path));
+            problems.gather(read.transpose()).flatten()
+        };
+        let passwords = (
+            password(PASSWORD_FILE, &self.password_file),
+            password(SENTINEL_PASSWORD_FILE, &self.sentinel_password_file),
+        );
         let mut seal_keys = Vec::new();
         for (key, path) in &self.encryption_key_files {
             let invalid = |invalid| Problems::one(*key, invalid);
@@ -204,6 +221,6 @@ impl RedisSecrets {
                 .and_then(|text| SealKey::from_base64(text.expose_secret()).map_err(invalid));
             seal_keys.extend(problems.gather(seal_key));
         }
-        problems.into_result(Some((password, seal_keys)))
+        problems.into_result(Some((passwords, seal_keys)))
     }
 }

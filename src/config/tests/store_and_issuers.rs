@@ -1,7 +1,10 @@
 //! Problems of `[store]` and `[issuers]`.
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::*;
 use crate::auth::ClaimKind;
+use crate::store::StoreSettings;
 
 const JWKS: &str = include_str!("../../../config/demo.jwks.json");
 
@@ -93,6 +96,91 @@ fn a_remote_redis_without_a_password_causes_a_warning() {
             "{reported}"
         );
     }
+}
+
+#[test]
+fn each_mode_of_redis_needs_its_own_addresses_and_refuses_others() {
+    let of = |text: &str| {
+        let found = problems(&format!("[store]\nkind = \"redis\"\n[store.redis]\n{text}"));
+        let others = found.lines().filter(|line| !line.contains("encryption_key_file"));
+        others.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(of("mode = \"ring\""), @"store.redis.mode: it must be `single`, `sentinel` or `cluster`");
+    insta::assert_snapshot!(of(""), @"store.redis.url: the store `redis` needs an address: `redis://host:port/database`, or `rediss://` for TLS");
+    insta::assert_snapshot!(of("mode = \"sentinel\"\nurl = \"redis://cache\""), @r#"
+store.redis.sentinel.master: the mode `sentinel` needs the name under which the Sentinels monitor the master, as in `sentinel monitor NAME …`
+store.redis.sentinel.urls: the mode `sentinel` needs the address of each Sentinel: `redis://host:port`, or `rediss://` for TLS
+store.redis.url: it goes with `store.redis.mode = "single"`, and the mode is `sentinel`; remove it or correct the mode
+"#);
+    insta::assert_snapshot!(of("mode = \"cluster\"\nsentinel.urls = [\"redis://one:26379\"]"), @r#"
+store.redis.cluster.urls: the mode `cluster` needs the addresses of some nodes: `redis://host:port`, or `rediss://` for TLS
+store.redis.sentinel.urls: it goes with `store.redis.mode = "sentinel"`, and the mode is `cluster`; remove it or correct the mode
+"#);
+    insta::assert_snapshot!(of("mode = \"cluster\"\ncluster.urls = [\"redis://one:6379\", \"rediss://two:6379\"]"), @"store.redis.cluster.urls: give either `redis://` or `rediss://` in all addresses, not both");
+    let invalid = of(
+        "mode = \"sentinel\"\nsentinel.master = \"my master\"\nsentinel.urls = [\"redis://one\"]",
+    );
+    assert!(invalid.contains("`redis://host:port`, or `rediss://host:port` for TLS"), "{invalid}");
+    assert!(invalid.contains("the name of a master is 1 to 128 characters"), "{invalid}");
+    assert_eq!(invalid.lines().count(), 2, "{invalid}");
+}
+
+#[test]
+fn sentinels_and_nodes_can_be_given_by_variables_and_passwords_are_read_apart() {
+    let text = format!(
+        "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nencryption_key_file = \"key\"\npassword_file = \"password\""
+    );
+    let key = "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n";
+    let folder = folder(&[
+        ("app.toml", &text),
+        ("policies/album.json", POLICY),
+        ("key", key),
+        ("password", "of-redis"),
+        ("sentinels", "of-sentinels"),
+    ]);
+    let read = |variables: &[(&str, &str)]| {
+        let variables = variables
+            .iter()
+            .map(|(key, value)| (format!("APPSERVER__STORE__REDIS__{key}"), (*value).to_owned()));
+        let environment: Environment = variables.collect();
+        let settings =
+            load(&[folder.path().join("app.toml")], &environment, Mode::Production).unwrap();
+        let warnings: Vec<_> =
+            settings.warnings.iter().map(|problem| problem.path.clone()).collect();
+        let StoreSettings::Redis(redis) = settings.store.read().unwrap() else {
+            panic!("no Redis")
+        };
+        let shown = |password: &Option<SecretString>| {
+            password.as_ref().map(|password| password.expose_secret().to_owned())
+        };
+        (
+            redis.topology.to_string(),
+            shown(&redis.password),
+            shown(&redis.sentinel_password),
+            warnings,
+        )
+    };
+    let of_redis = Some("of-redis".to_owned());
+    assert_eq!(
+        read(&[("MODE", "cluster"), ("CLUSTER__URLS", "rediss://one:7000,rediss://two:7000")]),
+        ("one:7000, two:7000".to_owned(), of_redis.clone(), None, vec![])
+    );
+    let passwords = folder.path().join("sentinels").display().to_string();
+    assert_eq!(
+        read(&[
+            ("MODE", "sentinel"),
+            ("SENTINEL__URLS", "rediss://one:26379"),
+            ("SENTINEL__MASTER", "photos"),
+            ("SENTINEL__PASSWORD_FILE", &passwords),
+        ]),
+        (
+            "photos of one:26379".to_owned(),
+            of_redis,
+            Some("of-sentinels".to_owned()),
+            // The master without TLS.
+            vec!["store.redis.sentinel.urls".to_owned()]
+        )
+    );
 }
 
 #[test]
