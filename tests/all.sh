@@ -2,7 +2,7 @@
 # The test command: installs what the tests need and this machine lacks, then runs the named parts, or all of the
 # default ones, and prints how long each took.
 #
-#   tests/all.sh                 everything but `supply-chain` and `chaos`
+#   tests/all.sh                 everything but `supply-chain`, `chaos` and `release`
 #   tests/all.sh lints unit      these parts, in this order
 #   tests/all.sh --list          the names
 set -euo pipefail
@@ -53,6 +53,7 @@ install_needs() {
   need node nodejs
   need npm npm
   need strace strace
+  need objcopy binutils
   need systemd-analyze systemd
   command -v promtool >/dev/null || [[ -x target/tools/usr/bin/promtool ]] || unpack prometheus
   command -v nginx >/dev/null || [[ -x target/tools/usr/sbin/nginx ]] || unpack nginx
@@ -61,9 +62,9 @@ install_needs() {
 }
 
 default_parts=(scripts format lints unit sdk oidc tls openapi setup deploy doc page docs)
-other_parts=(supply-chain chaos)
+other_parts=(supply-chain chaos release)
 
-scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run; }
+scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh deploy/*.sh .ci/run; }
 
 format() { cargo fmt --all --check; }
 
@@ -109,6 +110,10 @@ supply_chain() { tests/supply-chain/run.sh; }
 # Three replicas under load and every fault that the documentation has a promise about. Not a default part: it takes some
 # four minutes, and a busy machine makes it slower, not only longer.
 chaos() { tests/chaos.sh; }
+
+# Two release builds in different folders, which must be equal, with what is published beside them. Not a default part: it
+# compiles everything twice with optimisation, and two tools.
+release() { deploy/release.sh; }
 
 run() {
   local began=$SECONDS
