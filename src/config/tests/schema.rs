@@ -63,7 +63,7 @@ fn sample(schema: &Value) -> Value {
             }
             Value::Object(members)
         }
-        _ => sample(&schema["anyOf"][1]),
+        _ => sample(schema["anyOf"].get(1).unwrap_or_else(|| panic!("it has no type: {schema}"))),
     }
 }
 
