@@ -94,6 +94,23 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
+/// The tags of the image, the chart, and the changelog.
+#[test]
+fn the_files_below_deploy_name_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let chart = "deploy/helm/appserver/Chart.yaml";
+    for (file, line) in [
+        ("deploy/compose.yaml", format!("    image: appserver:{version}\n")),
+        ("deploy/kubernetes/kustomization.yaml", format!("    newTag: {version}\n")),
+        (chart, format!("\nversion: {version}\n")),
+        (chart, format!("\nappVersion: {version}\n")),
+        ("docs/CHANGELOG.md", format!("\n## {version}\n")),
+    ] {
+        let text = std::fs::read_to_string(crate::stage::repository(file)).unwrap();
+        assert!(text.contains(&line), "{file} has no `{}`", line.trim());
+    }
+}
+
 /// The metrics that a text names; `appserver_vend_…` is a group of them and not one. Those of the process have no prefix of
 /// ours.
 fn metrics_in(text: &str) -> BTreeSet<String> {
