@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
+use super::entry::{Reason, Revocation};
 use super::list::RevocationList;
-use super::revocation::{Reason, Revocation};
 use super::revoked::{Revoked, RevokedKind};
 use appserver_domain::clock::Stamp;
 
@@ -115,20 +115,17 @@ fn revocation(mut row: Table, now: DateTime<Utc>, problems: &mut Problems) -> Op
         .into_iter()
         .filter_map(|kind| Some((kind, row.remove(kind.as_str())?)))
         .collect();
-    let what = match named.as_slice() {
-        [(kind, name)] => revoked(*kind, name, problems),
-        _ => {
-            problems.add("write exactly one of `user`, `client`, `ticket`, `jti` and `issuer`");
-            None
-        }
+    let what = if let [(kind, name)] = named.as_slice() {
+        revoked(*kind, name, problems)
+    } else {
+        problems.add("write exactly one of `user`, `client`, `ticket`, `jti` and `issuer`");
+        None
     };
-    let until = match row.remove("until") {
-        Some(until) => end(&until, problems),
-        None => {
-            problems
-                .add("`until` is missing: write when the revocation ends, as 2016-01-13T14:02:37Z");
-            None
-        }
+    let until = if let Some(until) = row.remove("until") {
+        end(&until, problems)
+    } else {
+        problems.add("`until` is missing: write when the revocation ends, as 2016-01-13T14:02:37Z");
+        None
     };
     let reason = match row.remove("reason") {
         None => Some(Reason::try_from(String::new()).expect("a reason may be empty")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::revocation::Revocation;
+use super::entry::Revocation;
 use super::revoked::Revoked;
 use crate::auth::{JwtId, TicketId};
 use appserver_domain::{ClientId, IssuerName, Subject};
@@ -132,7 +132,7 @@ impl FromIterator<Arc<Revocation>> for RevocationList {
 
 #[cfg(test)]
 mod tests {
-    use super::super::revocation::Reason;
+    use super::super::entry::Reason;
     use super::super::revoked::RevokedKind;
     use super::*;
 

@@ -3,16 +3,16 @@
 //! There are two lists: one of a file, and one that replicas share through Redis. A caller is refused if either has it. A list
 //! that cannot be read any more stays active as it was read last, and each entry ends at its own time.
 
+mod entry;
 mod file_format;
 mod list;
-mod revocation;
 mod revocations;
 mod revoked;
 mod shared;
 
+pub(crate) use entry::{Reason, Revocation};
 pub(crate) use file_format::{parse_file, write_row};
 pub(crate) use list::{PresentedIdentity, RevocationList};
-pub(crate) use revocation::{Reason, Revocation};
 pub(crate) use revocations::{RevocationSource, Revocations};
 pub(crate) use revoked::{Revoked, RevokedKind};
 pub(crate) use shared::{Polled, SharedRevocations};

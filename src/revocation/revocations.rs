@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
+use super::entry::Revocation;
 use super::list::{PresentedIdentity, RevocationList};
-use super::revocation::Revocation;
 
 /// Where a list is from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

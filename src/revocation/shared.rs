@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
 
+use super::entry::{Reason, Revocation};
 use super::list::RevocationList;
-use super::revocation::{Reason, Revocation};
 use super::revoked::{Revoked, RevokedKind};
 use crate::store::{Redis, RevocationPage};
 

@@ -60,6 +60,7 @@ ROWS = {
     "AppServerRedisForeignValues": [
         ("appserver_store_replaced_total{operation='budget'}", "0 1x5", "1x40")
     ],
+    "AppServerRevocationsNotRead": [("appserver_revocations_up{source='file'}", "0x5", "1x40")],
     "AppServerCredentialsTried": [
         ("appserver_throttled_total{limit='address-failures'}", "0+20x20", "400x40")
     ],

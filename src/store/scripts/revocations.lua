@@ -2,8 +2,8 @@
 -- KEYS: a hash of the values and of the list's `version`, a sorted set of the times. The set has a member `version`, too, so
 -- that a set that is lost is noticed. A list without a version is not complete: replicas put back what they know.
 -- ARGV: `read`, `put`, `remove` or `settle`; then for `read`: the known version, the number of values to skip, the most to
--- return, a new version; for `put`: id, value, its lifetime in milliseconds, whether it replaces another, the most values, a new version;
--- for `remove`: id, a new version; for `settle`: a new version.
+-- return, a new version; for `put`: id, value, its lifetime in milliseconds, whether it replaces another, the most values, a
+-- new version; for `remove`: id, a new version; for `settle`: a new version.
 -- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids and
 -- values in turn, the number of foreign values.
 local clock = redis.call('TIME')
