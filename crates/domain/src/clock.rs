@@ -95,6 +95,12 @@ impl Moment {
         by_wall.max(self.monotonic.saturating_duration_since(earlier.monotonic))
     }
 
+    /// By how much more the wall clock shows since `earlier` than the monotonic one: it was set forward, or the machine was
+    /// suspended.
+    pub fn wall_lead(self, earlier: Self) -> Duration {
+        self.since(earlier) - self.monotonic.saturating_duration_since(earlier.monotonic)
+    }
+
     /// For timers.
     pub fn monotonic(self) -> Instant {
         self.monotonic

@@ -73,6 +73,9 @@ impl TokenSource {
     }
 }
 
+/// OSS takes a date that is 15 minutes ahead; clocks that are kept in step never differ by this much.
+const MAX_WALL_LEAD: Duration = Duration::from_secs(60);
+
 impl Token {
     /// Credentials that STS has just issued.
     pub(in crate::vend) fn new(
@@ -141,7 +144,13 @@ impl Token {
 
     /// Whether it is valid long enough to be handed out while STS can issue another.
     pub(in crate::vend) fn is_fresh(&self, now: Moment, freshness: &Freshness) -> bool {
-        self.remaining(now) >= self.least(freshness)
+        self.remaining(now) >= self.least(freshness) && !(self.signs && self.has_unsure_age(now))
+    }
+
+    /// Whether signatures could get a wrong date by it: they are dated by the session's age, and the clocks disagree on
+    /// that. A new answer of STS, or of Redis, has the right one.
+    fn has_unsure_age(&self, now: Moment) -> bool {
+        now.wall_lead(self.requested_at) > MAX_WALL_LEAD
     }
 
     /// The minimum remaining lifetime of a fresh token.

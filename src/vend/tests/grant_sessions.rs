@@ -115,6 +115,22 @@ async fn while_sts_fails_a_grants_session_signs_for_as_long_as_it_lives() {
     assert!(harness.sign("app-one").await.is_err());
 }
 
+/// What is signed has the date of the session plus its age. OSS refuses a date of the future, and by the wall clock alone
+/// nobody can tell whether it was set or the machine was suspended.
+#[tokio::test(start_paused = true)]
+async fn a_session_is_renewed_where_the_two_clocks_disagree_on_its_age() {
+    let harness = harness();
+    harness.sign("app-one").await.unwrap();
+    for (ahead, expected) in
+        [(0, "STS.1"), (60, "STS.1"), (1, "STS.2"), (0, "STS.2"), (-3600, "STS.2")]
+    {
+        harness.clock.advance(TimeDelta::seconds(ahead));
+        let credentials = harness.sign("app-one").await.unwrap();
+        assert_eq!(credentials.access_key_id(), expected, "{ahead}");
+        assert!(left(&credentials) >= HOUR - TimeDelta::seconds(62), "{}", left(&credentials));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_credentials_that_sign_print_no_secret() {
     let credentials = harness().sign("app-one").await.unwrap();
