@@ -212,7 +212,7 @@ class Load:
             code = "Success" if answer.status == 200 else f"Oss{answer.status}"
         except (OSError, asyncio.TimeoutError):
             code = "NoConnection"
-        self.results.append(Result(at, phase, kind, True, "oss", code, time.monotonic() - began))
+        self.results.append(Result(at, phase, kind, True, "oss", code, time.monotonic() - began, ended_in=self.phase))
 
     async def new_session(self):
         """Several callers at once of an album that nobody asked for before: one call to STS."""

@@ -95,6 +95,11 @@ class Report:
         phases = [self.allowed[name] for name in {result.phase, result.ended_in} if name in self.allowed]
         return any(result.code in self.explained_by(phase, result) for phase in phases)
 
+    def row_of(self, result):
+        """The phase that its row in the table is about: of a request that began in quiet, the one that it ended in."""
+        name = result.phase if result.phase in self.allowed else result.ended_in
+        return name.removeprefix("after ")
+
     @staticmethod
     def explained_by(phase, result):
         """What the fault does to all sessions, it does at some replicas only."""
@@ -199,7 +204,7 @@ class Report:
         for name in names:
             spans = [span for span in self.spans if span[0] == name]
             both = (name, f"after {name}")
-            results = [result for result in self.load.results if result.phase in both]
+            results = [result for result in self.load.results if self.row_of(result) == name]
             failures = collections.Counter(result.code for result in results if result.code != "Success" and result.kind != "wrong")
             recovery = max((span[4] for span in spans if span[4] is not None), default=None)
             row = {"requests": len(results), "failed": failures.total(), "sts": sum(self.attempts[one] for one in both),
