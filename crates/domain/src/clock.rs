@@ -98,7 +98,8 @@ impl Moment {
     /// By how much more the wall clock shows since `earlier` than the monotonic one: it was set forward, or the machine was
     /// suspended.
     pub fn wall_lead(self, earlier: Self) -> Duration {
-        self.since(earlier) - self.monotonic.saturating_duration_since(earlier.monotonic)
+        let by_monotonic = self.monotonic.saturating_duration_since(earlier.monotonic);
+        self.since(earlier).saturating_sub(by_monotonic)
     }
 
     /// For timers.
