@@ -74,7 +74,7 @@ impl TokenSource {
 }
 
 /// OSS takes a date that is 15 minutes ahead; clocks that are kept in step never differ by this much.
-const MAX_WALL_LEAD: Duration = Duration::from_secs(60);
+const MAX_WALL_LEAD: Duration = Duration::from_mins(1);
 
 impl Token {
     /// Credentials that STS has just issued.
