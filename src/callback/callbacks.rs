@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::callback_config::{CallbackConfig, ReceivedCallback};
 use super::claims::UploadClaims;
@@ -19,7 +20,7 @@ use super::outcome::{Obstacle, Outcome};
 use super::upload::ReportedUpload;
 use super::upload_trail::{DropReason, UploadTrail};
 use crate::audit::Audit;
-use crate::store::Store;
+use crate::store::{Kept, Store};
 use crate::sts::StsClient;
 use crate::telemetry::{CallbackMetrics, CallbackOutcome, Redelivery, causes};
 use crate::vend::Vendors;
@@ -38,6 +39,8 @@ pub(crate) struct Callbacks {
     first: FirstOutcomes,
     confirmed: ConfirmedObjects,
     pub(super) deliveries: Deliveries,
+    /// The attempts that began with a report and have not ended.
+    in_progress: TaskTracker,
     vendors: Arc<Vendors<StsClient>>,
     trail: UploadTrail,
     clock: Clock,
@@ -51,6 +54,15 @@ struct RefusalLog {
     last: Option<Instant>,
     /// Refusals since then.
     unlogged: u64,
+}
+
+/// When a report came that is confirmed.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    /// It is confirmed by the object that it names alone.
+    Now,
+    /// It was kept unconfirmed, in the place of all reports of its upload. What the bucket has counts.
+    Before,
 }
 
 /// Why a report is not confirmed.
@@ -75,6 +87,7 @@ impl Callbacks {
             first: FirstOutcomes::new(Arc::clone(store), clock.clone()),
             confirmed: ConfirmedObjects::new(Arc::clone(store), clock.clone()),
             deliveries: Deliveries::new(Arc::clone(store), metrics.clone()),
+            in_progress: TaskTracker::new(),
             vendors,
             trail: UploadTrail::new(audit, clock.clone()),
             clock,
@@ -125,10 +138,10 @@ impl Callbacks {
         if let Some(known) = self.first.known(upload.claims.id, deadline).await {
             return self.not_first(known);
         }
-        // A task of its own: it goes on if OSS hangs up, and only it knows whether the backend has the upload.
+        // A task of its own: it goes on if OSS hangs up, and only it knows whether the backend has the upload. A stop waits for it.
         let (callbacks, config) = (Arc::clone(self), Arc::clone(config));
-        let task = tokio::spawn(async move { callbacks.attempt(&config, upload, deadline).await });
-        task.await.map_err(|_| CallbackError::Lost)?
+        let attempt = async move { callbacks.attempt(&config, upload, deadline).await };
+        self.in_progress.spawn(attempt).await.map_err(|_| CallbackError::Lost)?
     }
 
     /// Confirms the report, and forwards it if it is the first one of its upload.
@@ -141,7 +154,7 @@ impl Callbacks {
         mut upload: ReportedUpload,
         deadline: Instant,
     ) -> Result<String, CallbackError> {
-        match self.confirm(config, &mut upload, deadline).await {
+        match self.confirm(config, &mut upload, Said::Now, deadline).await {
             Ok(()) => {}
             Err(Unconfirmed::Refused(refusal)) => return Err(CallbackError::Refused(refusal)),
             Err(Unconfirmed::Failed(obstacle)) => {
@@ -180,16 +193,20 @@ impl Callbacks {
     }
 
     async fn keep(&self, upload: ReportedUpload, obstacle: Obstacle) -> Outcome {
-        // Before it is kept: another replica may deliver it at once.
-        self.trail.kept(&upload, obstacle);
-        if self.deliveries.keep(Delivery::new(upload.clone())).await {
-            self.metrics.received(CallbackOutcome::Kept);
-            Outcome::Kept(obstacle)
-        } else {
-            self.trail.dropped(&upload, DropReason::Full);
-            self.metrics.received(CallbackOutcome::Dropped);
-            Outcome::Dropped(obstacle)
+        // The lines come before those of another attempt, which is due in a second or later.
+        match self.deliveries.keep(upload.clone()).await {
+            Kept::Yes => self.trail.kept(&upload, obstacle),
+            // It has its line.
+            Kept::Known => {}
+            Kept::Full => {
+                self.trail.kept(&upload, obstacle);
+                self.trail.dropped(&upload, DropReason::Full);
+                self.metrics.received(CallbackOutcome::Dropped);
+                return Outcome::Dropped(obstacle);
+            }
         }
+        self.metrics.received(CallbackOutcome::Kept);
+        Outcome::Kept(obstacle)
     }
 
     /// Looks at the object, where the grant says so.
@@ -197,6 +214,7 @@ impl Callbacks {
         &self,
         config: &CallbackConfig,
         upload: &mut ReportedUpload,
+        said: Said,
         deadline: Instant,
     ) -> Result<(), Unconfirmed> {
         let Some(grant) = config.grants.get(&upload.claims.grant) else {
@@ -206,15 +224,20 @@ impl Callbacks {
             return Ok(());
         }
         let (to_oss, vendors) = (&config.to_oss, &self.vendors);
-        let confirmed = grant.confirmation.confirm(to_oss, vendors, upload, deadline).await;
-        let object = confirmed.map_err(|error| {
+        let found = grant.confirmation.look(to_oss, vendors, &upload.claims, deadline).await;
+        let reported = found.and_then(|object| match said {
+            Said::Now => object.is_that_of(upload).map(|()| object),
+            Said::Before => Ok(object),
+        });
+        let object = reported.map_err(|error| {
             log(upload, &error, "the reported object is not confirmed");
             let refused = Unconfirmed::Refused(CallbackRefusal::OtherObject);
             error.obstacle().map_or(refused, Unconfirmed::Failed)
         })?;
-        if !self.confirmed.claim(upload, object, config.longest_form()).await {
+        if !self.confirmed.claim(upload, &object, config.longest_form()).await {
             return Err(Unconfirmed::Refused(CallbackRefusal::OtherUpload));
         }
+        upload.take_from(&object);
         upload.is_confirmed = true;
         Ok(())
     }
@@ -269,6 +292,9 @@ impl Callbacks {
             // An attempt in progress at a stop is not broken off: it ends within its deadline.
             futures_util::future::join_all(attempts).await;
         }
+        // Nor are those of reports whose senders did not wait.
+        self.in_progress.close();
+        self.in_progress.wait().await;
         let lost = self.deliveries.close_memory();
         for delivery in &lost {
             self.trail.dropped(&delivery.upload, DropReason::Stopped);
@@ -301,7 +327,9 @@ impl Callbacks {
         } else {
             let is_first = delivery.upload.is_first;
             let (is_kept, reason) = match delivery.failed_again(self.clock.now()) {
-                Some(again) => (self.deliveries.keep(again).await, DropReason::Full),
+                Some(again) => {
+                    (self.deliveries.keep_again(again).await != Kept::Full, DropReason::Full)
+                }
                 None => (false, DropReason::Old),
             };
             if !is_kept || kept.is_first != is_first {
@@ -335,8 +363,12 @@ impl Callbacks {
         if self.first.known(upload.claims.id, deadline).await.is_some() {
             return Ok(Redelivery::Dropped);
         }
-        match self.confirm(&config, upload, deadline).await {
+        match self.confirm(&config, upload, Said::Before, deadline).await {
             Ok(()) => {}
+            // The form can still make its object, and the report of that may be this one: the upload has no other place.
+            Err(Unconfirmed::Refused(_)) if self.clock.now() < upload.claims.report_until() => {
+                return Err(Obstacle::Unconfirmed);
+            }
             Err(Unconfirmed::Refused(_)) => {
                 self.trail.dropped(upload, DropReason::OtherObject);
                 return Ok(Redelivery::Dropped);

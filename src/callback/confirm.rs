@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderName, LAST
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::claims::UploadClaims;
 use super::outcome::Obstacle;
 use super::upload::ReportedUpload;
 use crate::oss_bucket::OssBucket;
@@ -16,6 +17,10 @@ use crate::sign::{PresignedUrl, Scope, SessionKey, UrlMethod};
 use crate::sts::{GrantSession, StsClient};
 use crate::vend::{GrantHolder, VendError, Vendors};
 use appserver_domain::{Fingerprint, ObjectKey, UpstreamName};
+
+const OBJECT_TYPE: HeaderName = HeaderName::from_static("x-oss-object-type");
+/// The type of an object that refers to another one. A form makes none.
+const SYMLINK: &str = "Symlink";
 
 /// The life of the signed request.
 const LIFETIME_SECS: u32 = 60;
@@ -35,9 +40,13 @@ pub(crate) struct Confirmation {
     pub(crate) oss: OssBucket,
 }
 
-/// The state of an object that a report is confirmed by: when it was written, by OSS's clock.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// An object that an upload's form can have made.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct ConfirmedObject {
+    pub(super) bytes: u64,
+    /// Without quotes.
+    pub(super) etag: String,
+    /// When it was written, by OSS's clock.
     pub(super) modified_at: DateTime<Utc>,
 }
 
@@ -71,25 +80,38 @@ impl ConfirmError {
     }
 }
 
+impl ConfirmedObject {
+    /// Whether it is the reported one.
+    pub(super) fn is_that_of(&self, upload: &ReportedUpload) -> Result<(), ConfirmError> {
+        if self.bytes != upload.bytes {
+            Err(ConfirmError::Differs("it has another size"))
+        } else if self.etag != upload.etag {
+            Err(ConfirmError::Differs("it has another ETag"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 impl Confirmation {
-    /// Whether the object is in the bucket as it was reported.
-    pub(super) async fn confirm(
+    /// The object that is in the bucket, if the form of these claims can have made it.
+    pub(super) async fn look(
         &self,
         http: &Client,
         vendors: &Arc<Vendors<StsClient>>,
-        upload: &ReportedUpload,
+        claims: &UploadClaims,
         deadline: Instant,
     ) -> Result<ConfirmedObject, ConfirmError> {
-        if self.oss.bucket() != &upload.claims.bucket {
+        if self.oss.bucket() != &claims.bucket {
             return Err(ConfirmError::OtherBucket);
         }
-        let client = upload.claims.client.clone();
+        let client = claims.client.clone();
         let holder = GrantHolder { client, grant: self.fingerprint, user: None };
         let credentials = vendors
             .grant_credentials(&self.upstream, &holder, &self.session, deadline)
             .await
             .map_err(ConfirmError::NoCredentials)?;
-        let key = ObjectKey::try_from(upload.claims.key.clone())
+        let key = ObjectKey::try_from(claims.key.clone())
             .map_err(|_| ConfirmError::Differs("its key is not one that is signed"))?;
         let url = PresignedUrl {
             method: UrlMethod::Head,
@@ -112,7 +134,7 @@ impl Confirmation {
             // Without the URL: it is signed.
             .map_err(|error| ConfirmError::Unreachable(error.without_url()))?;
         match response.status() {
-            StatusCode::OK => agrees(&response, upload, credentials.now()),
+            StatusCode::OK => of_form(&response, claims, credentials.now()),
             StatusCode::NOT_FOUND => Err(ConfirmError::Differs("there is none")),
             other => Err(ConfirmError::Status(other.as_u16())),
         }
@@ -120,28 +142,29 @@ impl Confirmation {
 }
 
 /// `now` is the time of the request by STS's clock, which the form was signed by.
-fn agrees(
+fn of_form(
     object: &Response,
-    upload: &ReportedUpload,
+    claims: &UploadClaims,
     now: DateTime<Utc>,
 ) -> Result<ConfirmedObject, ConfirmError> {
     let header = |name: HeaderName| {
         object.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     };
-    if header(CONTENT_LENGTH) != upload.bytes.to_string() {
-        Err(ConfirmError::Differs("it has another size"))
-    } else if header(ETAG).trim_matches('"') != upload.etag {
-        Err(ConfirmError::Differs("it has another ETag"))
-    } else if header(CONTENT_TYPE) != upload.claims.content_type {
+    let bytes = header(CONTENT_LENGTH).parse().ok().filter(|bytes| *bytes <= claims.max_bytes);
+    if header(CONTENT_TYPE) != claims.content_type {
         Err(ConfirmError::Differs("it has another type"))
+    } else if header(OBJECT_TYPE) == SYMLINK {
+        Err(ConfirmError::Differs("it is a symbolic link"))
     } else {
+        let bytes = bytes.ok_or(ConfirmError::Differs("it has another size"))?;
         let time = |name| DateTime::parse_from_rfc2822(header(name)).ok().map(|time| time.to_utc());
         let modified_at = time(LAST_MODIFIED)
             .ok_or(ConfirmError::Differs("OSS does not say when it was written"))?;
-        if is_older(modified_at, upload.claims.signed_at, now, time(DATE)) {
+        if is_older(modified_at, claims.signed_at, now, time(DATE)) {
             return Err(ConfirmError::Differs("it is older than the upload's form"));
         }
-        Ok(ConfirmedObject { modified_at })
+        let etag = header(ETAG).trim_matches('"').to_owned();
+        Ok(ConfirmedObject { bytes, etag, modified_at })
     }
 }
 

@@ -53,7 +53,7 @@ impl ConfirmedObjects {
     pub(super) async fn claim(
         &self,
         upload: &ReportedUpload,
-        object: ConfirmedObject,
+        object: &ConfirmedObject,
         longest_form: TimeDelta,
     ) -> bool {
         let modified_at = object.modified_at.timestamp().to_string();
@@ -62,22 +62,20 @@ impl ConfirmedObjects {
             "confirmed object",
             claims.bucket.as_str(),
             &claims.key,
-            &upload.etag,
+            &object.etag,
             modified_at.as_str(),
         ];
         let now = self.clock.now();
         let life = longest_form.max(MAX_AGE) + REPORT_GRACE + MARGIN;
-        if !self.claim_locally(
-            Fingerprint::of(parts.map(str::as_bytes)),
-            claims.id,
-            now,
-            now + life,
-        ) {
-            return false;
+        if let Some(redis) = self.store.shared() {
+            let (id, life) = (claims.id.to_string(), life.to_std().unwrap_or_default());
+            // Not remembered here: the object is another upload's.
+            if redis.claim_for(&parts, &id, life).await == Some(false) {
+                return false;
+            }
         }
-        let Some(redis) = self.store.shared() else { return true };
-        let life = life.to_std().unwrap_or_default();
-        redis.claim_for(&parts, &claims.id.to_string(), life).await.unwrap_or(true)
+        let object = Fingerprint::of(parts.map(str::as_bytes));
+        self.claim_locally(object, claims.id, now, now + life)
     }
 
     fn claim_locally(
@@ -114,20 +112,21 @@ mod tests {
         let clock = Clock::manual(now());
         let objects = ConfirmedObjects::new(Arc::new(Store::Memory), clock.clone());
         let (first, other) = (upload(), upload());
-        let object = ConfirmedObject { modified_at: now() };
+        let object = ConfirmedObject { bytes: 9, etag: "9A0364B9".to_owned(), modified_at: now() };
         let quarter = TimeDelta::minutes(15);
         let day = TimeDelta::hours(24);
         for _ in 0..2 {
-            assert!(objects.claim(&first, object, quarter).await);
-            assert!(!objects.claim(&other, object, quarter).await);
+            assert!(objects.claim(&first, &object, quarter).await);
+            assert!(!objects.claim(&other, &object, quarter).await);
         }
         // Written again, it is another one.
-        let again = ConfirmedObject { modified_at: now() + TimeDelta::seconds(1) };
-        assert!(objects.claim(&other, again, quarter).await);
+        let again =
+            ConfirmedObject { modified_at: now() + TimeDelta::seconds(1), ..object.clone() };
+        assert!(objects.claim(&other, &again, quarter).await);
         clock.advance(day + REPORT_GRACE);
-        assert!(!objects.claim(&other, object, quarter).await);
+        assert!(!objects.claim(&other, &object, quarter).await);
         clock.advance(MARGIN);
-        assert!(objects.claim(&other, object, quarter).await);
+        assert!(objects.claim(&other, &object, quarter).await);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::upload::ReportedUpload;
 use crate::backoff::{Backoff, jittered};
-use crate::store::Store;
+use crate::store::{Kept, Store};
 use crate::telemetry::CallbackMetrics;
 
 /// The most reports that one replica keeps in memory.
@@ -62,11 +62,6 @@ struct Record {
 }
 
 impl Delivery {
-    /// The first attempt has failed.
-    pub(super) fn new(upload: ReportedUpload) -> Self {
-        Self { upload, failures: 1 }
-    }
-
     /// The same after another failed attempt; `None` if it is too old.
     pub(super) fn failed_again(self, now: DateTime<Utc>) -> Option<Self> {
         let is_kept = now - self.upload.reported_at < MAX_AGE;
@@ -92,19 +87,32 @@ impl Deliveries {
         Self { store, metrics, in_memory: Mutex::default(), added: Notify::new() }
     }
 
-    /// Keeps the report. Returns whether there was space.
-    pub(super) async fn keep(&self, delivery: Delivery) -> bool {
-        let wait = RETRY.wait_after(delivery.failures);
+    /// Keeps a report after its first attempt. Of reports that nothing confirms yet an upload has one that is kept: further ones
+    /// change nothing, neither what is kept nor when it is due.
+    pub(super) async fn keep(&self, upload: ReportedUpload) -> Kept {
+        let replaces = upload.is_first;
+        self.keep_delivery(Delivery { upload, failures: 1 }, replaces).await
+    }
+
+    /// Keeps a report after another failed attempt.
+    pub(super) async fn keep_again(&self, delivery: Delivery) -> Kept {
+        self.keep_delivery(delivery, true).await
+    }
+
+    async fn keep_delivery(&self, delivery: Delivery, replaces: bool) -> Kept {
+        let (id, wait) = (delivery.upload.delivery_id(), RETRY.wait_after(delivery.failures));
         if let Some(redis) = self.store.shared()
-            && let Some(kept) =
-                redis.keep_delivery(&delivery.upload.delivery_id(), &delivery.to_json(), wait).await
+            && let Some(kept) = redis.keep_delivery(&id, &delivery.to_json(), wait, replaces).await
         {
             return kept;
         }
         let mut in_memory = self.in_memory.lock();
-        in_memory.waiting.retain(|_, kept| !kept.upload.is_same_report(&delivery.upload));
-        if in_memory.waiting.len() >= MAX_IN_MEMORY {
-            return false;
+        let known = in_memory.waiting.iter().find(|(_, kept)| kept.upload.delivery_id() == id);
+        match known.map(|(place, _)| *place) {
+            Some(_) if !replaces => return Kept::Known,
+            Some(place) => drop(in_memory.waiting.remove(&place)),
+            None if in_memory.waiting.len() >= MAX_IN_MEMORY => return Kept::Full,
+            None => {}
         }
         in_memory.number += 1;
         let place = (Instant::now() + wait, in_memory.number);
@@ -112,7 +120,7 @@ impl Deliveries {
         self.metrics.kept(in_memory.kept());
         drop(in_memory);
         self.added.notify_one();
-        true
+        Kept::Yes
     }
 
     /// The report is delivered or given up.
@@ -195,10 +203,10 @@ mod tests {
     async fn a_kept_report_is_due_after_growing_waits_and_for_a_day() {
         let deliveries = deliveries();
         let began = Instant::now();
-        let mut delivery = Delivery::new(upload());
+        let mut delivery = Delivery { upload: upload(), failures: 1 };
         let mut waits = Vec::new();
         for _ in 0..12 {
-            assert!(deliveries.keep(delivery.clone()).await);
+            assert_eq!(deliveries.keep_again(delivery.clone()).await, Kept::Yes);
             let kept_at = Instant::now();
             let due = deliveries.due(|| true).await;
             assert_eq!(due, [delivery.clone()]);
@@ -217,16 +225,27 @@ mod tests {
     async fn kept_reports_are_bounded() {
         let deliveries = deliveries();
         let again = upload();
-        for _ in 0..3 {
-            assert!(deliveries.keep(Delivery::new(again.clone())).await);
+        assert_eq!(deliveries.keep(again.clone()).await, Kept::Yes);
+        // Whatever else is said about the upload, and however often.
+        for bytes in 0..3 {
+            let other = ReportedUpload { bytes, etag: bytes.to_string(), ..again.clone() };
+            assert_eq!(deliveries.keep(other).await, Kept::Known);
         }
         assert_eq!(deliveries.kept_in_memory(), 1);
-        for _ in 1..MAX_IN_MEMORY {
-            assert!(deliveries.keep(Delivery::new(upload())).await);
+        // The one that is to be forwarded has a place of its own.
+        let first = ReportedUpload { is_first: true, ..again.clone() };
+        for _ in 0..3 {
+            assert_eq!(deliveries.keep(first.clone()).await, Kept::Yes);
         }
-        assert!(!deliveries.keep(Delivery::new(upload())).await);
+        assert_eq!(deliveries.kept_in_memory(), 2);
+        for _ in 2..MAX_IN_MEMORY {
+            assert_eq!(deliveries.keep(upload()).await, Kept::Yes);
+        }
+        assert_eq!(deliveries.keep(upload()).await, Kept::Full);
         sleep(Duration::from_secs(2)).await;
-        assert_eq!(deliveries.due(|| true).await.len(), MAX_IN_MEMORY);
+        let due = deliveries.due(|| true).await;
+        assert_eq!(due.len(), MAX_IN_MEMORY);
+        assert!(due.iter().any(|delivery| delivery.upload == again));
         assert_eq!(deliveries.close_memory(), []);
     }
 

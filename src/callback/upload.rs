@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::claims::UploadClaims;
+use super::confirm::ConfirmedObject;
 use super::report::UploadReport;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{IssuerName, Subject};
@@ -90,22 +90,20 @@ impl ReportedUpload {
         }
     }
 
-    /// Identifies the report where it is kept. Of those that nothing confirms yet an upload has any number; each is kept, so
-    /// that a false one does not replace a true one.
+    /// Identifies the report where it is kept. Any number of false reports can come before the true one, so what is kept of an
+    /// upload that nothing confirms yet is one report, and the object is what [counts](Self::take_from).
     pub(super) fn delivery_id(&self) -> String {
         let id = self.claims.id;
-        if self.is_first {
-            return id.to_string();
-        }
-        let said = Sha256::digest(format!("{} {}", self.bytes, self.etag));
-        format!("{id}-{}", hex::encode(&said[..16]))
+        if self.is_first { id.to_string() } else { format!("{id}-unconfirmed") }
     }
 
-    /// Whether both are kept as one.
-    pub(super) fn is_same_report(&self, other: &Self) -> bool {
-        self.claims.id == other.claims.id
-            && self.is_first == other.is_first
-            && (self.is_first || (self.bytes == other.bytes && self.etag == other.etag))
+    /// Makes this the report of the object that was looked at, whatever was reported.
+    pub(super) fn take_from(&mut self, object: &ConfirmedObject) {
+        if self.bytes != object.bytes || self.etag != object.etag {
+            self.details.clear();
+        }
+        self.bytes = object.bytes;
+        self.etag.clone_from(&object.etag);
     }
 
     /// The body that is forwarded.

@@ -23,24 +23,38 @@ pub(crate) struct DueDeliveries {
     pub(crate) kept: u64,
 }
 
+/// What became of a value that was to be kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kept {
+    Yes,
+    /// A value with its id was there, and still is.
+    Known,
+    /// Too many are kept.
+    Full,
+}
+
 /// The result of `deliveries.lua`.
-type RawDeliveries = (bool, Vec<Vec<u8>>, u64, i64);
+type RawDeliveries = (i64, Vec<Vec<u8>>, u64, i64);
 
 impl Redis {
-    /// Keeps a value until it is due. Returns whether there was space.
+    /// Keeps a value until it is due, in the place of one with the same id if it `replaces` that.
     pub(crate) async fn keep_delivery(
         &self,
         id: &str,
         value: &SecretSlice<u8>,
         due_in: Duration,
-    ) -> Option<bool> {
+        replaces: bool,
+    ) -> Option<Kept> {
         let sealed = self.seal.seal(&sealed_name(id), value);
         let due_in = millis(due_in).to_string();
         let most = MAX_VALUES.to_string();
-        let arguments =
-            [b"keep".as_slice(), id.as_bytes(), &sealed, due_in.as_bytes(), most.as_bytes()];
-        let (kept, ..) = self.deliveries(&arguments).await?;
-        Some(kept)
+        let action: &[u8] = if replaces { b"keep" } else { b"add" };
+        let arguments = [action, id.as_bytes(), &sealed, due_in.as_bytes(), most.as_bytes()];
+        Some(match self.deliveries(&arguments).await?.0 {
+            0 => Kept::Full,
+            2 => Kept::Known,
+            _ => Kept::Yes,
+        })
     }
 
     /// Takes values that are due. Each is due again after a while unless it is removed.

@@ -380,6 +380,57 @@ async fn a_false_report_does_not_take_the_place_of_the_true_one() {
     }
 }
 
+/// While objects cannot be looked at, anyone with a form can have any number of reports kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_reports_that_cannot_be_confirmed_an_upload_has_one_and_its_object_is_what_counts() {
+    let redis = RedisServer::start().await;
+    let store = format!(
+        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
+        redis.url()
+    );
+    for store in ["", &store] {
+        let world = World::new(store).await;
+        *world.servers.service.lock().unwrap() = None;
+        let form = world.form_for("cat.jpg").await;
+        let mut reports = Vec::new();
+        for etag in ["A", "B", "C"] {
+            assert_eq!(world.forge(&form, etag).await, 203);
+            reports.push(world.recorded());
+        }
+        let closed = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let away = world.config.replace(
+            "endpoint = \"http://{oss}\"",
+            &format!("endpoint = \"http://{}\"", closed.local_addr().unwrap()),
+        );
+        assert_ne!(away, world.config);
+        drop(closed);
+        world.reload(&away).await;
+        for report in &reports {
+            assert_eq!(world.answer(report).await, "502 Upstream.Callback");
+        }
+        // There is no such object yet, and the form can still make it.
+        world.reload(&world.config).await;
+        let failed = r#"appserver_upload_callback_redeliveries_total{outcome="failed"} 1"#;
+        until("the kept report is tried again", async || {
+            world.stage.admin("/metrics").await.1.lines().any(|line| line == failed)
+        })
+        .await;
+        world.reload(&away).await;
+        assert_eq!(world.send(&form).await.0, 203);
+        assert_eq!(world.answer(&world.recorded()).await, "502 Upstream.Callback");
+        world.reload(&world.config).await;
+        until("the upload is forwarded", async || world.forwarded() == 1).await;
+        until("the delivery is recorded", async || world.audit("audit.jsonl").len() == 3).await;
+        let decisions = world.audit("audit.jsonl");
+        let decisions: Vec<_> = decisions.iter().map(|line| line["Decision"].as_str()).collect();
+        assert_eq!(decisions, ["Kept", "Confirmed", "Delivered"].map(Some));
+        let (_, body) = world.servers.forwarded.lock().unwrap()[0].clone();
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((&body["ETag"], &body["Bytes"]), (&ETAG.into(), &9.into()));
+        world.stage.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_confirms_one_upload_whose_form_was_signed_before() {
     let redis = RedisServer::start().await;
@@ -530,14 +581,22 @@ async fn replicas_forward_a_report_once_and_deliver_each_others_kept_reports() {
     let report = world.recorded();
     assert_eq!(report.send(&other.url("")).await, (200, SAVED.to_owned()));
     assert_eq!(world.forwarded(), 1);
+    // A false report of the object at the other replica does not make that one forget whose it is.
+    let (unsent, form) = (world.form_for("two.jpg").await, world.form_for("two.jpg").await);
+    assert_eq!(world.send(&form).await, (200, SAVED.to_owned()));
+    let report = world.recorded();
+    assert_eq!(world.forge(&unsent, ETAG).await, 203);
+    assert_eq!(world.recorded().send(&other.url("")).await.0, 403);
+    assert_eq!(report.send(&other.url("")).await, (200, SAVED.to_owned()));
+    assert_eq!(world.forwarded(), 2);
     // Not taken by the backend, and kept in Redis.
     *world.servers.statuses.lock().unwrap() = vec![500];
     assert_eq!(world.upload().await.0, 203);
     let (status, _) = world.recorded().send(&other.url("")).await;
     assert_eq!(status, 502);
-    until("a replica delivers the report", async || world.forwarded() == 3).await;
+    until("a replica delivers the report", async || world.forwarded() == 4).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(world.forwarded(), 3);
+    assert_eq!(world.forwarded(), 4);
     world.stage.close().await;
     other.close().await;
 }

@@ -1,8 +1,9 @@
 -- Values that some replica must deliver, by their ids, each with the time at which it is due.
 -- KEYS: a hash of the values, a sorted set of their times.
--- ARGV: `keep`, `take` or `done`; then for `keep`: id, value, milliseconds until it is due, the most values;
+-- ARGV: `keep`, `add`, `take` or `done`; then for `keep`, which replaces a value, and `add`, which leaves one as it is: id, value,
+-- milliseconds until it is due, the most values;
 -- for `take`: the most values to take, milliseconds until a taken value is due again; for `done`: id.
--- Returns: whether it was done, the taken ids and values in turn, the number of values, the number of foreign values.
+-- Returns: 1 if it was done, 0 without space, 2 if the added value was there; the taken ids and values in turn, the number of values, the number of foreign values.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local action = ARGV[1]
@@ -17,8 +18,11 @@ if is_foreign(kept) then
 end
 
 local done, taken = 1, {}
-if action == 'keep' then
-  if kept >= tonumber(ARGV[5]) and not redis.call('HMGET', KEYS[1], ARGV[2])[1] then
+if action == 'keep' or action == 'add' then
+  local known = redis.call('HMGET', KEYS[1], ARGV[2])[1]
+  if known and action == 'add' then
+    done = 2
+  elseif not known and kept >= tonumber(ARGV[5]) then
     done = 0
   else
     redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
