@@ -142,7 +142,10 @@ pub(crate) enum Refusal {
     NotGranted,
     /// The grant signs uploads, and a token would not be bound by their rules.
     #[error("the grant is for uploads: `POST /v1/uploads` answers for it")]
-    UploadsOnly,
+    UploadsOnly {
+        /// Grants of the client that vend tokens.
+        others: Vec<GrantName>,
+    },
     #[error("the client has several grants: name one of {}", names(.0))]
     NameRequired(BTreeSet<GrantName>),
     #[error(
@@ -201,7 +204,11 @@ impl Grants {
         now: DateTime<Utc>,
     ) -> Result<Grant<'_>, Refusal> {
         let grant = self.explained(caller, request, now)?;
-        if grant.entitlement.vends_tokens() { Ok(grant) } else { Err(Refusal::UploadsOnly) }
+        if grant.entitlement.vends_tokens() {
+            return Ok(grant);
+        }
+        let others = self.names_of(caller.client(), Entitlement::vends_tokens);
+        Err(Refusal::UploadsOnly { others })
     }
 
     /// The same for a caller that only learns what its policy would be, whether or not the grant vends tokens.
@@ -539,7 +546,7 @@ mod tests {
         let caller = Caller::simulated("both".parse().unwrap(), alice, BTreeMap::new());
         let own = request(Some("own"), None);
         let refusal = upload_grants(false).decide(&caller, &own, now).unwrap_err();
-        assert_eq!(refusal, Refusal::UploadsOnly);
+        assert_eq!(refusal, Refusal::UploadsOnly { others: Vec::new() });
         assert!(upload_grants(false).explained(&caller, &own, now).is_ok());
         assert!(upload_grants(true).decide(&caller, &own, now).is_ok());
         // What else is wrong with the request is said first: callers do not learn of grants that are not theirs.

@@ -46,14 +46,24 @@ impl ForwardError {
     }
 }
 
+impl BackendUrl {
+    /// Whether it is the demo's, which `dev` replaces.
+    pub(crate) fn has_port_zero(&self) -> bool {
+        self.0.url().port() == Some(0)
+    }
+}
+
 impl TryFrom<String> for BackendUrl {
     type Error = Invalid;
 
     fn try_from(raw: String) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
             "a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and \
-             loopback addresses only",
+             loopback addresses only; it takes no placeholders, as the body has the user",
         );
+        if raw.contains(['$', '{', '}']) {
+            return Err(RULE);
+        }
         SecureUrl::parse(&raw).map(Self).ok_or(RULE)
     }
 }

@@ -174,7 +174,7 @@ fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
         Refusal::NameRequired(_) => "choose it by --grant NAME".to_owned(),
         Refusal::Value(problem) => value(problem),
         Refusal::NotGranted
-        | Refusal::UploadsOnly
+        | Refusal::UploadsOnly { .. }
         | Refusal::Duration { .. }
         | Refusal::LoginEndsSoon
         | Refusal::LoginEnds

@@ -149,7 +149,7 @@ pub(super) fn resolve(
         let mut warnings = warnings::across_sections(&clients, &grants, &issuers, &vend.freshness);
         warnings.extend(store.warning());
         warnings.extend(egress.warnings());
-        warnings.extend(uploads.iter().flat_map(|uploads| uploads.warnings(mode)));
+        warnings.extend(uploads.iter().flat_map(|uploads| uploads.warnings(mode, request_timeout)));
         warnings.extend(warnings::unread_proxies(&environment));
         warnings.extend(tracing.as_ref().and_then(TracingSource::warning));
         warnings.extend(of_policies);

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
+use axum::extract::{Path, Query, Request};
+use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -19,6 +21,7 @@ use super::setup::{Setup, USERS};
 use super::upload_reports::UploadReports;
 use crate::telemetry::Metrics;
 use appserver_domain::clock::Clock;
+use appserver_domain::is_loopback;
 use appserver_emulator::demo_jwt;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -89,7 +92,24 @@ pub(crate) fn routes(
         let policy = policy.clone();
         async move { add_headers(answer, policy) }
     };
-    routes.fallback(not_found).layer(axum::middleware::map_response(with_headers))
+    routes
+        .fallback(not_found)
+        .layer(from_fn(on_this_machine))
+        .layer(axum::middleware::map_response(with_headers))
+}
+
+/// A name that leads to this machine is a website's, whose scripts are to read nothing here.
+async fn on_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(HeaderValue::to_str);
+    let names_it = |host: &str| host.parse().is_ok_and(|host: Authority| is_loopback(host.host()));
+    match host {
+        None => next.run(request).await,
+        Some(Ok(host)) if names_it(host) => next.run(request).await,
+        Some(_) => {
+            let text = "This page answers to `localhost` and loopback addresses only.\n";
+            (StatusCode::FORBIDDEN, text).into_response()
+        }
+    }
 }
 
 /// Reads what may be in files, which no other request waits for.
@@ -150,7 +170,6 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use axum::body::Body;
-    use axum::extract::Request;
     use tower::ServiceExt;
 
     use super::*;
@@ -164,6 +183,28 @@ mod tests {
 
     /// Status, headers and text of an answer.
     async fn answer(path: &str) -> (u16, axum::http::HeaderMap, String) {
+        answer_to(path, "127.0.0.1:8080").await
+    }
+
+    #[tokio::test]
+    async fn a_website_whose_name_leads_to_this_machine_reads_nothing() {
+        for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "127.0.0.2"] {
+            assert_eq!(answer_to("/dev/setup.json", host).await.0, 200, "{host}");
+        }
+        for host in [
+            "evil.example:8080",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "",
+        ] {
+            for path in ["/", "/dev/", "/dev/setup.json", "/dev/jwt?user=alice", "/dev/uploads"] {
+                assert_eq!(answer_to(path, host).await.0, 403, "{host} {path}");
+            }
+        }
+    }
+
+    async fn answer_to(path: &str, host: &str) -> (u16, axum::http::HeaderMap, String) {
         let files = ["config/dev.toml".into()];
         let settings = config::load(&files, &Environment::new(), Mode::Demo).unwrap();
         let cloud = EmulatorSettings::from_file("config/emulator.toml".as_ref()).unwrap();
@@ -175,7 +216,7 @@ mod tests {
             emulator: emulator.await.unwrap().control(),
         };
         let routes = routes(&setup, vec![], records, UploadReports::default());
-        let request = Request::get(path).body(Body::empty()).unwrap();
+        let request = Request::get(path).header(header::HOST, host).body(Body::empty()).unwrap();
         let (parts, body) = routes.oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         (parts.status.as_u16(), parts.headers, String::from_utf8(body.into()).unwrap())

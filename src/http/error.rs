@@ -109,13 +109,18 @@ fn not_signed(what: SignedThing, grants: &[GrantName]) -> String {
     if grants.is_empty() {
         return format!("No grant of this client signs {what}; ask for a token: `POST /v1/token`.");
     }
+    format!(
+        "The grant signs no {what}; name one that does ({}), or ask for a token: `POST /v1/token`.",
+        listed(grants)
+    )
+}
+
+/// The first names.
+pub(super) fn listed(grants: &[GrantName]) -> String {
     let named: Vec<_> =
         grants.iter().take(NAMED_GRANTS).map(|grant| format!("`{grant}`")).collect();
     let more = if grants.len() > NAMED_GRANTS { ", …" } else { "" };
-    format!(
-        "The grant signs no {what}; name one that does ({}{more}), or ask for a token: `POST /v1/token`.",
-        named.join(", ")
-    )
+    named.join(", ") + more
 }
 
 /// The wait before a retry when nothing better is known.
@@ -316,10 +321,15 @@ impl ApiError {
             Self::Vend(
                 VendError::TimedOut
                 | VendError::CallTimedOut
-                | VendError::CallLost
-                | VendError::ShortSession,
+                | VendError::CallLost,
             )
             | Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
+            Self::Vend(VendError::ShortSession) => Public::new(
+                Status::SERVICE_UNAVAILABLE,
+                "Upstream.Unavailable",
+                "Alibaba Cloud STS issued a session that ends too soon to sign with; retry later.",
+            )
+            .retry_after(RETRY_AFTER),
             Self::AuditUnavailable(_) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
                 "AuditUnavailable",

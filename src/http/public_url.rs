@@ -7,6 +7,10 @@ use reqwest::Url;
 
 use appserver_domain::{Invalid, is_loopback};
 
+/// The ends of names that the Internet's DNS does not have.
+const PRIVATE_DOMAINS: [&str; 9] =
+    ["localhost", "localdomain", "local", "internal", "svc", "lan", "home", "corp", "test"];
+
 /// What the URLs of tickets begin with: a scheme, a host, and a path prefix if a proxy removes one.
 ///
 /// It is configured and never taken from a request: a caller who could choose it would receive the tickets of others.
@@ -27,14 +31,20 @@ impl PublicUrl {
         let Ok(url) = Url::parse(&self.0) else { return false };
         let host = url.host_str().unwrap_or_default();
         if let Ok(ip) = host.parse::<Ipv4Addr>() {
+            let is_shared = matches!(ip.octets(), [100, 64..=127, ..]);
             return !(ip.is_loopback()
                 || ip.is_private()
+                || is_shared
                 || ip.is_link_local()
-                || ip.is_unspecified());
+                || ip.is_documentation()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.octets()[0] == 0);
         }
         // An IPv6 address is in brackets, and may have dots.
         let name = host.strip_suffix('.').unwrap_or(host);
-        !host.starts_with('[') && name.contains('.') && !name.ends_with(".localhost")
+        !host.starts_with('[')
+            && name.rsplit_once('.').is_some_and(|(_, top)| !PRIVATE_DOMAINS.contains(&top))
     }
 }
 
@@ -85,7 +95,7 @@ mod tests {
     #[test]
     fn a_host_on_the_internet_is_a_name_with_a_dot_or_a_public_ipv4_address() {
         let is_public = |url: &str| PublicUrl::try_from(url.to_owned()).unwrap().is_public();
-        for good in ["https://vend.example.com/a", "https://8.8.8.8", "https://172.32.0.1:8443"] {
+        for good in ["https://vend.example.com/a", "https://8.8.8.8", "https://100.128.0.1:8443"] {
             assert!(is_public(good), "{good}");
         }
         for bad in [
@@ -99,6 +109,13 @@ mod tests {
             "https://192.168.0.1",
             "https://169.254.0.1",
             "https://0.0.0.0",
+            "https://100.64.0.1",
+            "https://192.0.2.1",
+            "https://224.0.0.1",
+            "https://localhost.localdomain",
+            "https://vend.local",
+            "https://vend.internal.",
+            "https://appserver.default.svc",
             "https://2130706433",
             "https://[2001:db8::1]",
             "http://[::1]",

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::error::{ApiError, SignedThing};
+use super::error::{ApiError, SignedThing, listed};
 use super::public_error::Public;
 use crate::grant::Refusal;
 use crate::sign::SigningProblem;
@@ -15,10 +15,17 @@ pub(super) fn refused(refusal: &Refusal) -> Public {
             "Forbidden.Grant",
             "The client may not use this grant; `GET /v1/whoami` lists those it may use.",
         ),
-        Refusal::UploadsOnly => Public::new(
+        Refusal::UploadsOnly { others } => Public::new(
             StatusCode::FORBIDDEN,
             "Forbidden.Grant",
-            "The grant vends no token; it signs uploads: `POST /v1/uploads`.",
+            format!(
+                "The grant vends no token; it signs uploads: `POST /v1/uploads`.{}",
+                if others.is_empty() {
+                    String::new()
+                } else {
+                    format!(" For a token name one that vends them ({}).", listed(others))
+                }
+            ),
         ),
         Refusal::LoginEndsSoon => Public::new(
             StatusCode::FORBIDDEN,

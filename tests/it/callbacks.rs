@@ -200,6 +200,32 @@ impl World {
     }
 }
 
+/// Moves the stage's clock with the machine's until it is dropped. The ages of objects are compared with the times of sessions,
+/// which end by the machine's clock, too; on a busy machine a test takes more seconds than the two may differ.
+struct RunningClock(tokio::task::AbortHandle);
+
+impl RunningClock {
+    fn of(stage: &Stage) -> Self {
+        let clock = stage.clock.clone();
+        let running = tokio::spawn(async move {
+            let mut shown = tokio::time::Instant::now();
+            loop {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let now = tokio::time::Instant::now();
+                clock.advance(chrono::TimeDelta::from_std(now - shown).unwrap());
+                shown = now;
+            }
+        });
+        Self(running.abort_handle())
+    }
+}
+
+impl Drop for RunningClock {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 async fn start(config: &str) -> Stage {
     let files = &[("form-upload.json", POLICY)];
     Stage::set(Setting { config, files, ..Setting::default() }).await
@@ -360,6 +386,7 @@ async fn a_false_report_does_not_take_the_place_of_the_true_one() {
     );
     for store in ["", &store] {
         let world = World::new(store).await;
+        let _running = RunningClock::of(&world.stage);
         let form = world.form_for("new.jpg").await;
         // There is no such object yet.
         assert_eq!(world.forge(&form, ETAG).await, 203);
@@ -390,6 +417,7 @@ async fn of_reports_that_cannot_be_confirmed_an_upload_has_one_and_its_object_is
     );
     for store in ["", &store] {
         let world = World::new(store).await;
+        let _running = RunningClock::of(&world.stage);
         *world.servers.service.lock().unwrap() = None;
         let form = world.form_for("cat.jpg").await;
         let mut reports = Vec::new();
@@ -440,6 +468,7 @@ async fn an_object_confirms_one_upload_whose_form_was_signed_before() {
     );
     for store in ["", &store] {
         let world = World::new(store).await;
+        let _running = RunningClock::of(&world.stage);
         let mut unsent = Vec::new();
         for _ in 0..2 {
             unsent.push(world.form_for("cat.jpg").await);
@@ -577,6 +606,7 @@ async fn replicas_forward_a_report_once_and_deliver_each_others_kept_reports() {
     // The other one trusts the OSS of the first.
     let config = world.config.replace("{oss}", &world.stage.oss.to_string());
     let other = start(&config).await;
+    let _running = [&world.stage, &other].map(RunningClock::of);
     assert_eq!(world.upload().await, (200, SAVED.to_owned()));
     let report = world.recorded();
     assert_eq!(report.send(&other.url("")).await, (200, SAVED.to_owned()));

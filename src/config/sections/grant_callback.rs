@@ -88,6 +88,12 @@ fn resolve(
     secret_reads: &mut SecretReads,
 ) -> Option<CallbackSource> {
     let forward = problems.require(raw.forward);
+    if mode == Mode::Production && forward.as_ref().is_some_and(BackendUrl::has_port_zero) {
+        problems.add(
+            format!("{path}.forward"),
+            "nothing listens on port 0: only `dev` puts its own backend there",
+        );
+    }
     let secret = BodySecretSource::resolve(
         format!("{path}.secret_file"),
         raw.secret_file,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
@@ -114,14 +115,25 @@ impl UploadsSource {
         self.callbacks.get(grant).is_some_and(|callback| callback.rules.confirm)
     }
 
-    /// What loads and belongs on a developer's machine alone.
-    pub(crate) fn warnings(&self, mode: Mode) -> Vec<Problem> {
+    /// What loads and belongs on a developer's machine alone, and a time limit that ends reports.
+    pub(crate) fn warnings(&self, mode: Mode, request_timeout: Duration) -> Vec<Problem> {
         let mut warnings = Vec::new();
         let mut warn = |path: &str, message: &str| {
             warnings.push(Problem { path: path.to_owned(), message: message.to_owned() });
         };
         if mode == Mode::Demo {
             return warnings;
+        }
+        let shorter = |callback: &&CallbackSource| callback.rules.deadline > request_timeout;
+        if let Some(callback) = self.callbacks.values().find(shorter) {
+            warn(
+                "server.request_timeout_ms",
+                &format!(
+                    "a report of an upload may take {} s (`deadline_secs`), and its request is ended before: OSS gets 503 although \
+                     the backend may have the report. Make it longer",
+                    callback.rules.deadline.as_secs()
+                ),
+            );
         }
         if self.key_source != KeySource::Oss {
             warn(
@@ -142,6 +154,16 @@ impl UploadsSource {
             of_grants.extend(
                 problems.gather(callback.read_secret()).map(|secret| (grant.clone(), secret)),
             );
+        }
+        for (grant, secret) in &of_grants {
+            // It decodes as the key does: the backend must not have the key, under whatever path.
+            let as_key = SealKey::from_base64(secret.expose_secret()).ok();
+            if as_key.is_some_and(|key| keys.iter().flatten().any(|own| own.is_same(&key))) {
+                problems.add(
+                    format!("grants.{grant}.upload.callback.secret_file"),
+                    "it holds a key of `[uploads]`, and the backend has the secret in it: `openssl rand -hex 32` makes another",
+                );
+            }
         }
         let secrets = keys.map(|keys| {
             let seal = ClaimsSeal::new(&keys);

@@ -72,6 +72,8 @@ fn the_key_and_the_secret_of_callbacks_are_not_the_demos_and_long_enough() {
     uploads.encryption_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
     grants.album.upload.callback.secret_file: this is the demo's secret, which is published; make your own with `openssl rand -hex 32`
     ");
+    // The same key under another path.
+    insta::assert_snapshot!(of(key, key), @"grants.album.upload.callback.secret_file: it holds a key of `[uploads]`, and the backend has the secret in it: `openssl rand -hex 32` makes another");
     // The demo has its own, and listens where OSS reports to.
     let demo = "[grants.album.upload.callback]\nforward = \"https://backend/uploads\"\n";
     assert!(with(demo, &[], Mode::Demo).is_ok());
@@ -92,6 +94,31 @@ fn the_secret_of_a_callback_is_in_no_file_of_another_key() {
     grants.album.upload.callback.secret_file: it is the file of `uploads.encryption_key_file`, too, and the backend has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
     grants.album.upload.callback.secret_file: it is the file of `tickets.key_file`, too, and the backend has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
     ");
+}
+
+#[test]
+fn a_backend_is_a_place_that_can_listen_and_its_url_takes_no_placeholder() {
+    let to = |url: &str| refused(&CALLBACK.replace("https://backend/uploads", url), &[]);
+    let found = [to("http://127.0.0.1:0/uploads"), to("https://backend/${subject}")];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    grants.album.upload.callback.forward: nothing listens on port 0: only `dev` puts its own backend there
+    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only; it takes no placeholders, as the body has the user
+    ");
+}
+
+#[test]
+fn a_request_that_ends_before_the_deadline_of_its_report_is_warned_of() {
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let files = [("key", key), ("secret", "0123456789abcdef0123456789abcdef")];
+    let warning = |millis: u32| {
+        let text =
+            CALLBACK.replace("[uploads]", &format!("request_timeout_ms = {millis}\n[uploads]"));
+        let settings = with(&text, &files, Mode::Production).unwrap();
+        let own = settings.warnings.iter().find(|one| one.path == "server.request_timeout_ms");
+        own.map(|one| one.message.clone()).unwrap_or_default()
+    };
+    assert_eq!(warning(3000), "");
+    assert!(warning(2999).starts_with("a report of an upload may take 3 s"), "{}", warning(2999));
 }
 
 /// `dev` has both.

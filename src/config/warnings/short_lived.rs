@@ -15,6 +15,7 @@ pub(in crate::config) fn short_lived(grants: &Grants, freshness: &Freshness) -> 
     let mut found: Vec<_> = grants
         .entitlements
         .values()
+        .filter(|entitlement| entitlement.vends_tokens())
         .filter_map(|entitlement| {
             let default = entitlement.durations.default();
             let least = freshness.least(Duration::from(default)).as_secs();

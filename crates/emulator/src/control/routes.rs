@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
-use axum::http::{Response, StatusCode, header};
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use chrono::SecondsFormat;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use super::calls::Calls;
 use super::emulator_control::EmulatorControl;
 use super::faults::{Faults, ScriptedFault};
 use crate::demo_issuer::demo_jwt_for;
+use appserver_domain::is_loopback;
 
 pub(crate) fn routes(control: EmulatorControl) -> Router {
     let faults = [
@@ -34,7 +36,20 @@ pub(crate) fn routes(control: EmulatorControl) -> Router {
         .route("/_emulator/jwt", get(jwt))
         .route("/_emulator/clock", get(clock).post(move_clock).delete(reset_clock))
         .with_state(Arc::new(control));
-    faults.into_iter().chain(calls).fold(own, Router::merge)
+    faults.into_iter().chain(calls).fold(own, Router::merge).layer(from_fn(of_no_website))
+}
+
+/// Browsers name the site whose script sends a request. Only a page of this machine may control the emulator.
+async fn of_no_website(request: Request, next: Next) -> axum::response::Response {
+    let is_local = |origin: &HeaderValue| {
+        let uri = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+        uri.is_some_and(|uri| uri.host().is_some_and(is_loopback))
+    };
+    if request.headers().get_all(header::ORIGIN).iter().all(is_local) {
+        return next.run(request).await;
+    }
+    let refusal = json!({"Code": "Forbidden", "Message": "websites do not control the emulator"});
+    answer(StatusCode::FORBIDDEN, &refusal)
 }
 
 /// The faults of one service.

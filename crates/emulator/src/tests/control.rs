@@ -173,3 +173,27 @@ async fn sts_uses_the_moved_clock() {
     let expiration = emulated.call(&later).await.body["Credentials"]["Expiration"].clone();
     assert_eq!(expiration, "2016-01-13T15:17:38Z");
 }
+
+/// A script of a website can post text anywhere.
+#[tokio::test]
+async fn websites_do_not_control_the_emulator() {
+    let emulated = Emulated::start().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (origin, status) in [
+        ("https://evil.example", 403),
+        ("http://localhost.evil.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1:8080", 200),
+        ("http://localhost:8080", 200),
+    ] {
+        for path in ["faults", "calls", "oss/calls", "clock"] {
+            let url = format!("{}/_emulator/{path}", emulated.url);
+            let answer = http.get(url).header("Origin", origin).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{origin} {path}");
+        }
+        let url = format!("{}/_emulator/faults", emulated.url);
+        let request = http.post(url).header("Origin", origin).header("Content-Type", "text/plain");
+        let answer = request.body(r#"{"Fault":"Throttling"}"#).send().await.unwrap();
+        assert_eq!(answer.status().as_u16() == 403, status == 403, "{origin}");
+    }
+}
