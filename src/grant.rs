@@ -546,7 +546,7 @@ mod tests {
         let caller = Caller::simulated("both".parse().unwrap(), alice, BTreeMap::new());
         let own = request(Some("own"), None);
         let refusal = upload_grants(false).decide(&caller, &own, now).unwrap_err();
-        assert_eq!(refusal, Refusal::UploadsOnly { others: Vec::new() });
+        assert_eq!(refusal, Refusal::UploadsOnly { others: vec!["album".parse().unwrap()] });
         assert!(upload_grants(false).explained(&caller, &own, now).is_ok());
         assert!(upload_grants(true).decide(&caller, &own, now).is_ok());
         // What else is wrong with the request is said first: callers do not learn of grants that are not theirs.

@@ -49,8 +49,8 @@ fn a_callback_needs_a_backend_a_secret_a_key_and_a_public_url() {
     grants.album.upload.callback.secret_file: the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one
     server.public_url: OSS sends its callbacks there: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`
     uploads.encryption_key_file: forms of grants with `upload.callback` carry what only the service may read: name a file that holds a key; `openssl rand -base64 32` makes one
-    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only
-    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only
+    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only; it takes no placeholders, as the body has the user
+    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only; it takes no placeholders, as the body has the user
     grants.album.upload.callback.deadline_secs: 5 is not between 1 and 4 seconds
     grants.album.upload.callback.body: item 2: OSS reports bucket, object, etag, size, mimeType (these always), clientIp, contentMd5, crc64, imageInfo.format, imageInfo.height, imageInfo.width, operation, reqId and vpcId
     grants.album.upload.callback.vars.Upload: a variable's name is 1 to 32 characters of a-z, 0-9 and `_`, begins with a letter and is not `upload`, which the service itself uses
