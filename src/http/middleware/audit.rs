@@ -202,7 +202,7 @@ fn may_name_user(error: &ApiError) -> bool {
         | ApiError::Refused(Refusal::Value(_) | Refusal::Policy(_)) => true,
         ApiError::Refused(
             Refusal::NotGranted
-            | Refusal::UploadsOnly
+            | Refusal::UploadsOnly { .. }
             | Refusal::NameRequired(_)
             | Refusal::Duration { .. }
             | Refusal::LoginEndsSoon
