@@ -113,7 +113,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let mut apps = Vec::new();
         for settings in settings {
             let started = async {
-                App::start(settings, Clock::system()).await.map_err(|error| {
+                Box::pin(App::start(settings, Clock::system())).await.map_err(|error| {
                     let Failure { exit, message } = error.into();
                     let message = format!(
                         "{message}; --port, --admin-port, --sts-port, --oss-port, --ram-port and --metadata-port choose other ports"

@@ -26,7 +26,7 @@ pub(super) fn serve(config: &ConfigFiles, signals: Signals) -> Result<(), Failur
         let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
         // Dropped last: buffered log lines are written then.
         let (log, _end) = start_log(&settings)?;
-        let started = async { Ok(App::start(settings, Clock::system()).await?) };
+        let started = async { Ok(Box::pin(App::start(settings, Clock::system())).await?) };
         let Some(app) = Box::pin(signals.unless_stopped(started)).await? else { return Ok(()) };
         let app = app.with_log(log);
         let stop = signals.reload_and_stop(vec![app.reloads()], &[app.prompt()]);

@@ -111,7 +111,8 @@ impl Fleet {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let clock = self.clock.clone();
-        let starting = runtime.spawn(async { App::start(settings, clock).await.unwrap() });
+        let starting =
+            runtime.spawn(async { Box::pin(App::start(settings, clock)).await.unwrap() });
         let app = starting.await.unwrap();
         let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
         let reloads = app.reloads();

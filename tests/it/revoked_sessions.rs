@@ -68,7 +68,7 @@ impl Story {
         }
         let files = [repository("config/dev.toml"), over];
         let settings = config::load(&files, &environment, Mode::Demo).unwrap();
-        let app = App::start(settings, clock.clone()).await.unwrap();
+        let app = Box::pin(App::start(settings, clock.clone())).await.unwrap();
         let (address, ready) = (app.public_addr(), app.ready());
         tokio::spawn(app.run(stop.clone()));
         tokio::time::timeout(TIME_LIMIT, ready.cancelled()).await.unwrap();

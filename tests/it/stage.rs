@@ -125,7 +125,7 @@ impl Stage {
 
         let stop = CancellationToken::new();
         tokio::spawn(emulator.serve(CancellationToken::new()));
-        let app = App::start(settings, clock.clone()).await.unwrap();
+        let app = Box::pin(App::start(settings, clock.clone())).await.unwrap();
         let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
         let reloads = app.reloads();
         let server = tokio::spawn(app.run(stop.clone()));

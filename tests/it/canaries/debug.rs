@@ -23,7 +23,7 @@ async fn debug_output_of_the_service_contains_no_secret() {
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
     let settings = config::load(&[world.path("app.toml")], &environment, Mode::Production).unwrap();
     let mut outputs = vec![("Settings".to_owned(), format!("{settings:?} {settings:#?}").into())];
-    let app = App::start(settings, Clock::system()).await.unwrap();
+    let app = Box::pin(App::start(settings, Clock::system())).await.unwrap();
     outputs.push(("App".to_owned(), format!("{app:?} {app:#?}").into()));
     assert!(outputs.iter().all(|(_, output): &(_, Vec<u8>)| output.len() > 1000));
     let found = world.canaries.found_in(&outputs);
