@@ -117,7 +117,7 @@ async fn each_kind_of_revocation_refuses_exactly_its_own() {
             ("ticket of two", None, ticket_of_two.as_str()),
         ] {
             let request = stage.request("GET", path);
-            let request = jwt.iter().fold(request, |request, jwt| request.bearer_auth(jwt));
+            let request = jwt.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
             match stage.send(request).await.outcome().as_str() {
                 "200 Success" => {}
                 "403 Forbidden.Revoked" => refused.push(name),
