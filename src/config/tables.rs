@@ -37,6 +37,7 @@ const TABLES: &[&str] = &[
     "issuers.*.required.*",
     "log",
     "reload",
+    "revoked",
     "roles",
     "roles.*",
     "server",
