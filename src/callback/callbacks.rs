@@ -20,7 +20,7 @@ use super::outcome::{Obstacle, Outcome};
 use super::upload::ReportedUpload;
 use super::upload_trail::{DropReason, UploadTrail};
 use crate::audit::Audit;
-use crate::store::{Kept, Store};
+use crate::store::{KeepOutcome, Store};
 use crate::sts::StsClient;
 use crate::telemetry::{CallbackMetrics, CallbackOutcome, Redelivery, causes};
 use crate::vend::Vendors;
@@ -195,10 +195,10 @@ impl Callbacks {
     async fn keep(&self, upload: ReportedUpload, obstacle: Obstacle) -> Outcome {
         // The lines come before those of another attempt, which is due in a second or later.
         match self.deliveries.keep(upload.clone()).await {
-            Kept::Yes => self.trail.kept(&upload, obstacle),
+            KeepOutcome::Kept => self.trail.kept(&upload, obstacle),
             // It has its line.
-            Kept::Known => {}
-            Kept::Full => {
+            KeepOutcome::Known => {}
+            KeepOutcome::Full => {
                 self.trail.kept(&upload, obstacle);
                 self.trail.dropped(&upload, DropReason::Full);
                 self.metrics.received(CallbackOutcome::Dropped);
@@ -328,7 +328,7 @@ impl Callbacks {
             let is_first = delivery.upload.is_first;
             let (is_kept, reason) = match delivery.failed_again(self.clock.now()) {
                 Some(again) => {
-                    (self.deliveries.keep_again(again).await != Kept::Full, DropReason::Full)
+                    (self.deliveries.keep_again(again).await != KeepOutcome::Full, DropReason::Full)
                 }
                 None => (false, DropReason::Old),
             };

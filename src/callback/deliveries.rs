@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::upload::ReportedUpload;
 use crate::backoff::{Backoff, jittered};
-use crate::store::{Kept, Store};
+use crate::store::{KeepOutcome, Store};
 use crate::telemetry::CallbackMetrics;
 
 /// The most reports that one replica keeps in memory.
@@ -89,17 +89,17 @@ impl Deliveries {
 
     /// Keeps a report after its first attempt. Of reports that nothing confirms yet an upload has one that is kept: further ones
     /// change nothing, neither what is kept nor when it is due.
-    pub(super) async fn keep(&self, upload: ReportedUpload) -> Kept {
+    pub(super) async fn keep(&self, upload: ReportedUpload) -> KeepOutcome {
         let replaces = upload.is_first;
         self.keep_delivery(Delivery { upload, failures: 1 }, replaces).await
     }
 
     /// Keeps a report after another failed attempt.
-    pub(super) async fn keep_again(&self, delivery: Delivery) -> Kept {
+    pub(super) async fn keep_again(&self, delivery: Delivery) -> KeepOutcome {
         self.keep_delivery(delivery, true).await
     }
 
-    async fn keep_delivery(&self, delivery: Delivery, replaces: bool) -> Kept {
+    async fn keep_delivery(&self, delivery: Delivery, replaces: bool) -> KeepOutcome {
         let (id, wait) = (delivery.upload.delivery_id(), RETRY.wait_after(delivery.failures));
         if let Some(redis) = self.store.shared()
             && let Some(kept) = redis.keep_delivery(&id, &delivery.to_json(), wait, replaces).await
@@ -109,9 +109,9 @@ impl Deliveries {
         let mut in_memory = self.in_memory.lock();
         let known = in_memory.waiting.iter().find(|(_, kept)| kept.upload.delivery_id() == id);
         match known.map(|(place, _)| *place) {
-            Some(_) if !replaces => return Kept::Known,
+            Some(_) if !replaces => return KeepOutcome::Known,
             Some(place) => drop(in_memory.waiting.remove(&place)),
-            None if in_memory.waiting.len() >= MAX_IN_MEMORY => return Kept::Full,
+            None if in_memory.waiting.len() >= MAX_IN_MEMORY => return KeepOutcome::Full,
             None => {}
         }
         in_memory.number += 1;
@@ -120,7 +120,7 @@ impl Deliveries {
         self.metrics.kept(in_memory.kept());
         drop(in_memory);
         self.added.notify_one();
-        Kept::Yes
+        KeepOutcome::Kept
     }
 
     /// The report is delivered or given up.
@@ -206,7 +206,7 @@ mod tests {
         let mut delivery = Delivery { upload: upload(), failures: 1 };
         let mut waits = Vec::new();
         for _ in 0..12 {
-            assert_eq!(deliveries.keep_again(delivery.clone()).await, Kept::Yes);
+            assert_eq!(deliveries.keep_again(delivery.clone()).await, KeepOutcome::Kept);
             let kept_at = Instant::now();
             let due = deliveries.due(|| true).await;
             assert_eq!(due, [delivery.clone()]);
@@ -225,23 +225,23 @@ mod tests {
     async fn kept_reports_are_bounded() {
         let deliveries = deliveries();
         let again = upload();
-        assert_eq!(deliveries.keep(again.clone()).await, Kept::Yes);
+        assert_eq!(deliveries.keep(again.clone()).await, KeepOutcome::Kept);
         // Whatever else is said about the upload, and however often.
         for bytes in 0..3 {
             let other = ReportedUpload { bytes, etag: bytes.to_string(), ..again.clone() };
-            assert_eq!(deliveries.keep(other).await, Kept::Known);
+            assert_eq!(deliveries.keep(other).await, KeepOutcome::Known);
         }
         assert_eq!(deliveries.kept_in_memory(), 1);
         // The one that is to be forwarded has a place of its own.
         let first = ReportedUpload { is_first: true, ..again.clone() };
         for _ in 0..3 {
-            assert_eq!(deliveries.keep(first.clone()).await, Kept::Yes);
+            assert_eq!(deliveries.keep(first.clone()).await, KeepOutcome::Kept);
         }
         assert_eq!(deliveries.kept_in_memory(), 2);
         for _ in 2..MAX_IN_MEMORY {
-            assert_eq!(deliveries.keep(upload()).await, Kept::Yes);
+            assert_eq!(deliveries.keep(upload()).await, KeepOutcome::Kept);
         }
-        assert_eq!(deliveries.keep(upload()).await, Kept::Full);
+        assert_eq!(deliveries.keep(upload()).await, KeepOutcome::Full);
         sleep(Duration::from_secs(2)).await;
         let due = deliveries.due(|| true).await;
         assert_eq!(due.len(), MAX_IN_MEMORY);

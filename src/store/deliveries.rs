@@ -25,8 +25,8 @@ pub(crate) struct DueDeliveries {
 
 /// What became of a value that was to be kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kept {
-    Yes,
+pub(crate) enum KeepOutcome {
+    Kept,
     /// A value with its id was there, and still is.
     Known,
     /// Too many are kept.
@@ -44,16 +44,16 @@ impl Redis {
         value: &SecretSlice<u8>,
         due_in: Duration,
         replaces: bool,
-    ) -> Option<Kept> {
+    ) -> Option<KeepOutcome> {
         let sealed = self.seal.seal(&sealed_name(id), value);
         let due_in = millis(due_in).to_string();
         let most = MAX_VALUES.to_string();
         let action: &[u8] = if replaces { b"keep" } else { b"add" };
         let arguments = [action, id.as_bytes(), &sealed, due_in.as_bytes(), most.as_bytes()];
         Some(match self.deliveries(&arguments).await?.0 {
-            0 => Kept::Full,
-            2 => Kept::Known,
-            _ => Kept::Yes,
+            0 => KeepOutcome::Full,
+            2 => KeepOutcome::Known,
+            _ => KeepOutcome::Kept,
         })
     }
 

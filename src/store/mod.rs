@@ -26,7 +26,7 @@ use appserver_domain::clock::Clock;
 pub(crate) use self::redis::{CallResult, Redis};
 pub(crate) use budget::{BudgetTerms, Reservation};
 pub(crate) use check::RedisCheck;
-pub(crate) use deliveries::Kept;
+pub(crate) use deliveries::KeepOutcome;
 pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};

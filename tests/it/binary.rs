@@ -484,12 +484,13 @@ fn check_prints_every_problem_and_exits_64() {
     let output = run(&["check", "--config", "config/dev.toml"], &[]);
     assert_eq!(output.status.code(), Some(64));
     insta::assert_snapshot!(text(&output.stdout), @r"
-the configuration has 10 problems:
+the configuration has 11 problems:
 clients.client-001.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-002.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-003.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-004.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.photo-app.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+grants.photo-upload.upload.callback.forward: nothing listens on port 0: only `dev` puts its own backend there
 grants.photo-upload.upload.callback.secret_file: the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one
 issuers.demo.jwks_file: the demo issuer's key is published and works in `appserver dev` only
 server.public_url: OSS sends its callbacks there: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`

@@ -200,7 +200,7 @@ async fn sentinels_name_another_master_under_load_and_no_caller_notices() {
         fleet.sts_calls() - calls
     ));
     is_shared(&fleet, "after").await;
-    // The old master returns, believes itself one for a moment, and is demoted.
+    // The old master returns, takes itself for one at first, and is demoted.
     redis.master.thaw();
     until("it is a replica", async || has_role(&redis.master, "slave").await).await;
     is_shared(&fleet, "returned").await;

@@ -328,7 +328,7 @@ async fn a_request_that_breaks_a_rule_of_the_grant_is_refused_before_sts_is_call
     400 InvalidParameter.Name: Name: it must be a string, and never `null`: leave the member out.
     403 Forbidden.Grant: The grant signs no uploads; name one that does (`form-upload`), or ask for a token: `POST /v1/token`.
     403 Forbidden.Grant: The client may not use this grant; `GET /v1/whoami` lists those it may use.
-    403 Forbidden.Grant: The grant vends no token; it signs uploads: `POST /v1/uploads`.
+    403 Forbidden.Grant: The grant vends no token; it signs uploads: `POST /v1/uploads`. For a token name one that vends them (`my-photos`).
     ");
     assert_eq!(stage.sts.calls(), [], "a refused request reached STS");
     stage.close().await;
