@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
 use super::access_key::{Candidate, KeyVerifier};
 use super::identity_renewal::IdentityRenewer;
+use super::start_error::StartError;
 use crate::audit::Audit;
 use crate::config::UpstreamSettings;
 use crate::outbound::Egress;
