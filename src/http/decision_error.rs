@@ -2,8 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::error::RETRY_AFTER;
-use super::public_error::Public;
+use super::public_error::{Public, RETRY_AFTER};
 use crate::decision::DecisionError;
 
 /// The hook refused. Its reason is for the audit and the log alone.

@@ -1,9 +1,7 @@
 //! The one table of errors as callers see them.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -11,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::callback_error::{callback_failed, variable_missing};
 use super::decision_error::{decision_refused, undecided};
-use super::public_error::Public;
+use super::public_error::{Public, RETRY_AFTER};
 use super::refusal_error::refused;
+use super::signed_thing::{SignedThing, not_signed};
+use super::vend_error::{unavailable, vend_failed};
 use crate::audit::AuditUnavailable;
 use crate::auth::AuthError;
 use crate::callback::{CallbackError, NoVariable};
@@ -20,8 +20,6 @@ use crate::decision::DecisionError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::revocation::Revocation;
-use crate::sign::UrlMethod;
-use crate::sts::StsError;
 use crate::vend::VendError;
 use appserver_domain::GrantName;
 use appserver_policy::{PolicyRefusal, Witness};
@@ -85,46 +83,6 @@ pub(crate) enum ApiError {
     #[error("a handler panicked")]
     Panicked,
 }
-
-/// What a grant may sign.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum SignedThing {
-    Uploads,
-    Urls(UrlMethod),
-}
-
-impl fmt::Display for SignedThing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Uploads => f.write_str("uploads"),
-            Self::Urls(method) => write!(f, "URLs for `{}`", method.as_str()),
-        }
-    }
-}
-
-/// The most grants that a message names.
-const NAMED_GRANTS: usize = 10;
-
-fn not_signed(what: SignedThing, grants: &[GrantName]) -> String {
-    if grants.is_empty() {
-        return format!("No grant of this client signs {what}; ask for a token: `POST /v1/token`.");
-    }
-    format!(
-        "The grant signs no {what}; name one that does ({}), or ask for a token: `POST /v1/token`.",
-        listed(grants)
-    )
-}
-
-/// The first names.
-pub(super) fn listed(grants: &[GrantName]) -> String {
-    let named: Vec<_> =
-        grants.iter().take(NAMED_GRANTS).map(|grant| format!("`{grant}`")).collect();
-    let more = if grants.len() > NAMED_GRANTS { ", …" } else { "" };
-    named.join(", ") + more
-}
-
-/// The wait before a retry when nothing better is known.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl ApiError {
     pub(crate) fn invalid(
@@ -212,7 +170,7 @@ impl ApiError {
         }
     }
 
-    /// The table. Every row of docs/errors.md is here and nowhere else.
+    /// The table. Every row of docs/errors.md is here, or in the `*_error.rs` of its part, which this calls.
     pub(crate) fn public(&self) -> Public {
         use StatusCode as Status;
         match self {
@@ -302,34 +260,8 @@ impl ApiError {
                     .retry_after(throttled.retry_after)
             },
             Self::Refused(refusal) => refused(refusal),
-            Self::Vend(VendError::NotReady) => {
-                Public::new(
-                    Status::SERVICE_UNAVAILABLE,
-                    "NotReady",
-                    "The service is starting; retry later.",
-                )
-                .retry_after(RETRY_AFTER)
-            }
-            Self::Vend(VendError::NoCredentials) => no_credentials(),
-            Self::Vend(VendError::Sts(error)) => upstream(error),
-            Self::Vend(
-                VendError::Overloaded { retry_after } | VendError::Crowded { retry_after },
-            ) => throttled().retry_after(*retry_after),
-            Self::Vend(VendError::CircuitOpen { retry_after }) => {
-                unavailable().retry_after(*retry_after)
-            }
-            Self::Vend(
-                VendError::TimedOut
-                | VendError::CallTimedOut
-                | VendError::CallLost,
-            )
-            | Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
-            Self::Vend(VendError::ShortSession) => Public::new(
-                Status::SERVICE_UNAVAILABLE,
-                "Upstream.Unavailable",
-                "Alibaba Cloud STS issued a session that ends too soon to sign with; retry later.",
-            )
-            .retry_after(RETRY_AFTER),
+            Self::Vend(error) => vend_failed(error),
+            Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
             Self::AuditUnavailable(_) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
                 "AuditUnavailable",
@@ -360,54 +292,6 @@ fn too_many(Throttled { limit, terms, .. }: &Throttled) -> Cow<'static, str> {
             "Too many requests in this client's name had no valid credential; retry later.".into()
         }
     }
-}
-
-fn upstream(error: &StsError) -> Public {
-    match error {
-        StsError::Throttled { .. } => {
-            throttled().retry_after(error.retry_after().unwrap_or(RETRY_AFTER))
-        }
-        StsError::Refused { .. } => Public::new(
-            StatusCode::BAD_GATEWAY,
-            "Upstream.Refused",
-            "Alibaba Cloud STS refused; quote the RequestId to the operator.",
-        ),
-        StsError::NoCredentials => no_credentials(),
-        StsError::Unavailable { .. }
-        | StsError::NonceUsed { .. }
-        | StsError::ClockSkewed { .. }
-        | StsError::Unreachable(_)
-        | StsError::Proxy(_)
-        | StsError::TimedOut
-        | StsError::InvalidResponse { .. } => unavailable().retry_after(RETRY_AFTER),
-    }
-}
-
-/// By STS, or by us before STS does it: to the caller it is the same.
-fn throttled() -> Public {
-    Public::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Upstream.Throttled",
-        "Alibaba Cloud STS is throttling; retry later.",
-    )
-}
-
-fn unavailable() -> Public {
-    Public::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Upstream.Unavailable",
-        "Alibaba Cloud STS cannot be reached; retry later.",
-    )
-}
-
-/// The source of our own credentials has given none for so long that the last ones have ended.
-fn no_credentials() -> Public {
-    Public::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "UpstreamIdentity",
-        "The service has no valid credentials of its own at present; retry later.",
-    )
-    .retry_after(RETRY_AFTER)
 }
 
 impl From<AuthError> for ApiError {
@@ -471,33 +355,5 @@ impl IntoResponse for ApiError {
         *response.status_mut() = self.public().status;
         response.extensions_mut().insert(Arc::new(self));
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vending_errors_are_answered_503_with_their_time_to_retry() {
-        let secs = Duration::from_secs;
-        let table = [
-            (VendError::NotReady, "NotReady", secs(5)),
-            (VendError::Overloaded { retry_after: secs(77) }, "Upstream.Throttled", secs(77)),
-            (VendError::CircuitOpen { retry_after: secs(3) }, "Upstream.Unavailable", secs(3)),
-            (VendError::Crowded { retry_after: secs(9) }, "Upstream.Throttled", secs(9)),
-            (VendError::NoCredentials, "UpstreamIdentity", secs(5)),
-            (VendError::Sts(Arc::new(StsError::NoCredentials)), "UpstreamIdentity", secs(5)),
-            (VendError::TimedOut, "Upstream.Unavailable", secs(5)),
-            (VendError::CallTimedOut, "Upstream.Unavailable", secs(5)),
-            (VendError::CallLost, "Upstream.Unavailable", secs(5)),
-            (VendError::ShortSession, "Upstream.Unavailable", secs(5)),
-            (VendError::Sts(Arc::new(StsError::TimedOut)), "Upstream.Unavailable", secs(5)),
-        ];
-        for (error, code, retry_after) in table {
-            let public = ApiError::from(error).public();
-            assert_eq!((public.status.as_u16(), public.class), (503, code));
-            assert_eq!(public.retry_after, Some(retry_after), "{code}");
-        }
     }
 }

@@ -15,7 +15,9 @@ mod public_url;
 mod refusal_error;
 mod route;
 mod routes;
+mod signed_thing;
 mod v1;
+mod vend_error;
 
 pub(crate) use admin::active_config::ActiveConfig;
 pub(crate) use admin::admin_router;

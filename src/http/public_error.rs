@@ -7,6 +7,9 @@ use axum::http::StatusCode;
 
 use crate::limit::Throttled;
 
+/// The wait before a retry when nothing better is known.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// An error as the caller sees it, without causes, ARNs and upstream bodies.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Public {

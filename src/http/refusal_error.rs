@@ -2,8 +2,9 @@
 
 use axum::http::StatusCode;
 
-use super::error::{ApiError, SignedThing, listed};
+use super::error::ApiError;
 use super::public_error::Public;
+use super::signed_thing::{SignedThing, listed};
 use crate::grant::Refusal;
 use crate::sign::SigningProblem;
 use appserver_policy::{PolicyRefusal, UploadKeyProblem, ValueProblem};

@@ -136,6 +136,7 @@ mod tests {
             include_str!("../decision_error.rs"),
             include_str!("../refusal_error.rs"),
             include_str!("../public_error.rs"),
+            include_str!("../vend_error.rs"),
         ];
         let source = tables.map(|file| file.split("#[cfg(test)]").next().unwrap()).concat();
         let made = Regex::new(r#"(?:Public|Self)::new\(\s*Status(?:Code)?::(\w+),\s*"([\w.]+)""#);

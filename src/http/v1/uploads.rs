@@ -21,9 +21,10 @@ use crate::grant::{Signing, TokenParams};
 use crate::http::api::Api;
 use crate::http::contract::responses::{BodyFailures, CallFailures, StsFailures, curl};
 use crate::http::contract::schemas::Time;
-use crate::http::error::{ApiError, SignedThing};
+use crate::http::error::ApiError;
 use crate::http::middleware::audit;
 use crate::http::middleware::context::RequestContext;
+use crate::http::signed_thing::SignedThing;
 use crate::sign::{PostForm, SignedForm, UrlMethod};
 use appserver_domain::clock::Stamp;
 
