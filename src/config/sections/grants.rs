@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::grant_callback::{CallbackSources, DeclaredNames};
 use super::grant_oss::{RawOss, oss_bucket, unnamed_bucket};
+use super::grant_reasons::{RawSharedResource, allowed_sharing, breadth, is_reason};
 use super::grant_upload::{RawMethod, RawUpload, SigningGrantRules, WrittenSigning};
 use super::roles::Role;
 use super::value_rules::{RawValueRule, value_rules};
@@ -65,15 +66,6 @@ pub(crate) struct RawGrant {
     parameters: BTreeMap<String, RawValueRule>,
     /// Values that the token must have, by claim.
     claims: BTreeMap<String, RawValueRule>,
-}
-
-/// Objects that callers of a grant may share.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawSharedResource {
-    resource: String,
-    /// Required; one that is absent is reported as an empty one is.
-    reason: Option<String>,
 }
 
 /// The grants, as far as they are valid.
@@ -309,61 +301,6 @@ fn policy_text(
         Ok(text) => Some((file, text)),
         Err(error) => {
             problems.add(path, format!("{}: {error}", file.display()));
-            None
-        }
-    }
-}
-
-/// Whether a text can be a reason for a reviewer. A variable's `true` is text, too.
-fn is_reason(reason: &str) -> bool {
-    let reason = reason.trim().to_ascii_lowercase();
-    let flags = ["true", "false", "yes", "no", "on", "off"];
-    reason.contains(char::is_alphabetic) && !flags.contains(&reason.as_str())
-}
-
-/// What may be shared, or `None` if an entry is invalid.
-fn allowed_sharing(
-    path: &str,
-    entries: Field<List<RawSharedResource>>,
-    problems: &mut Problems,
-) -> Option<Vec<SharedResource>> {
-    let List(entries) = problems.or(entries, List(Vec::new()))?;
-    let entry = |RawSharedResource { resource, reason }| {
-        if !reason.is_some_and(|reason| is_reason(&reason)) {
-            problems.add(path, format!("`{resource}`: say in `reason` why callers may share it"));
-            return None;
-        }
-        let parsed = resource.parse::<SharedResource>();
-        parsed.map_err(|problem| problems.add(path, format!("`{resource}`: {problem}"))).ok()
-    };
-    let parsed: Vec<_> = entries.into_iter().map(entry).collect();
-    parsed.into_iter().collect()
-}
-
-fn breadth(
-    path: &str,
-    allow_broad: Field<bool>,
-    reason: Field<String>,
-    problems: &mut Problems,
-) -> Option<Breadth> {
-    let allowed = problems.or(allow_broad, false);
-    let reason = problems.or(reason, String::new());
-    let reason = reason?;
-    match (allowed?, reason.trim().is_empty()) {
-        (false, true) => Some(Breadth::Narrow),
-        (true, false) if is_reason(&reason) => Some(Breadth::Broad),
-        (true, _) => {
-            problems.add(
-                format!("{path}.allow_broad_reason"),
-                "say why the grant may allow actions or buckets that its policy does not name",
-            );
-            None
-        }
-        (false, false) => {
-            problems.add(
-                format!("{path}.allow_broad_reason"),
-                "a reason goes with `allow_broad = true` only",
-            );
             None
         }
     }

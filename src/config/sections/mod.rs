@@ -11,6 +11,7 @@ pub(super) mod decision;
 pub(super) mod egress;
 pub(super) mod grant_callback;
 pub(super) mod grant_oss;
+mod grant_reasons;
 pub(super) mod grant_upload;
 pub(super) mod grants;
 pub(super) mod identity;
