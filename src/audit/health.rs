@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::trail::AuditUnavailable;
 use crate::telemetry::with_causes;
 
 /// A write that takes longer counts as stalled: the reader of a pipe or a disk hangs.
@@ -15,6 +14,29 @@ const STALLED_AFTER: Duration = Duration::from_secs(2);
 const CONFIRM_AFTER: Duration = Duration::from_millis(500);
 /// How often a full queue is logged.
 const LOG_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// The line of a token cannot be recorded, and no token may leave without it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum AuditUnavailable {
+    #[error("the audit's sink fails")]
+    Failing,
+    #[error("the audit's sink is stalled")]
+    Stalled,
+    /// The sink is available and slower than lines come.
+    #[error("the audit's queue is full (`audit.buffer_lines`)")]
+    Full,
+}
+
+impl AuditUnavailable {
+    /// For metrics and the log.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Failing => "audit_failing",
+            Self::Stalled => "audit_stalled",
+            Self::Full => "audit_full",
+        }
+    }
+}
 
 /// The state of the sink, as the writer reports it.
 ///

@@ -4,8 +4,8 @@
 //! blocks no serving thread: [`OnFailure`] decides what happens then, and [`Durability`] whether a token waits until its
 //! line is written. Lines that wait at the same time are written together.
 //!
-//! `line` is the format, and `names` how users are named in it. `trail` is the interface for requests; `queue`, `refusals` and
-//! `health` are shared with the `writer`, which alone uses a `sink`. A second thread, `maintenance`, compresses and deletes
+//! `line` is the format, and `names` how users are named in it. `trail` is the interface for requests; what it shares with the
+//! `writer` is in `shared`: `queue`, `refusals` and `health`. The writer alone uses a `sink`. A second thread, `maintenance`, compresses and deletes
 //! rotated files.
 
 mod compression;
@@ -21,12 +21,14 @@ mod queue;
 mod refusals;
 mod rotation;
 mod settings;
+mod shared;
 mod sink;
 mod trail;
 mod upload_line;
 mod writer;
 
 pub(crate) use grant_line::{GrantRecord, Width};
+pub(crate) use health::AuditUnavailable;
 pub(crate) use identity_line::IdentityRecord;
 pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
 pub(crate) use names::{NameHash, UserNames};
@@ -34,5 +36,5 @@ pub(crate) use object_record::{ObjectRecord, SignatureRecord};
 pub(crate) use settings::{
     AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
 };
-pub(crate) use trail::{Audit, AuditUnavailable};
+pub(crate) use trail::Audit;
 pub(crate) use upload_line::{UploadDecision, UploadedRecord};

@@ -1,7 +1,6 @@
 //! The audit as requests use it: a token leaves only after its line is recorded as configured.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,13 +11,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::grant_line::GrantRecord;
-use super::health::Health;
+use super::health::AuditUnavailable;
 use super::identity_line::IdentityRecord;
 use super::line::{self, Decision, Request, TokenFields};
 use super::names::UserNames;
-use super::queue::{Batch, Queue, TokenPolicy};
-use super::refusals::{RefusalOutcome, RefusalSummary};
+use super::queue::{Batch, TokenPolicy};
+use super::refusals::RefusalOutcome;
 use super::settings::{AuditSettings, Durability, OnFailure};
+use super::shared::Shared;
 use super::sink::Sinks;
 use super::upload_line::UploadedRecord;
 use super::writer;
@@ -48,41 +48,6 @@ pub(crate) struct Trail {
     names: UserNames,
     /// Resolves when the writer ends.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
-}
-
-/// The state that requests and the writer share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) queue: Queue,
-    pub(super) refusals: RefusalSummary,
-    pub(super) health: Health,
-    pub(super) metrics: AuditMetrics,
-    pub(super) durability: Durability,
-    /// The end of every line.
-    pub(super) tail: String,
-}
-
-/// The line of a token cannot be recorded, and no token may leave without it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum AuditUnavailable {
-    #[error("the audit's sink fails")]
-    Failing,
-    #[error("the audit's sink is stalled")]
-    Stalled,
-    /// The sink is available and slower than lines come.
-    #[error("the audit's queue is full (`audit.buffer_lines`)")]
-    Full,
-}
-
-impl AuditUnavailable {
-    /// For metrics and the log.
-    pub(crate) fn reason(self) -> &'static str {
-        match self {
-            Self::Failing => "audit_failing",
-            Self::Stalled => "audit_stalled",
-            Self::Full => "audit_full",
-        }
-    }
 }
 
 /// The time that a request may still wait, spent in steps of [`RECHECK`].
@@ -381,30 +346,6 @@ impl Trail {
 impl Drop for Trail {
     fn drop(&mut self) {
         self.shared.queue.close();
-    }
-}
-
-impl Shared {
-    pub(super) fn new(
-        buffer_lines: usize,
-        durability: Durability,
-        refusals_per_second: NonZeroU32,
-        tail: String,
-        metrics: AuditMetrics,
-    ) -> Self {
-        Self {
-            queue: Queue::new(buffer_lines, durability != Durability::Queue),
-            refusals: RefusalSummary::new(refusals_per_second),
-            health: Health::new(),
-            metrics,
-            durability,
-            tail,
-        }
-    }
-
-    fn count_lost(&self) {
-        self.metrics.lost(1);
-        self.health.queue_full();
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::line;
 use super::queue::Lines;
 use super::settings::Durability;
+use super::shared::Shared;
 use super::sink::{Sink, Sinks};
-use super::trail::Shared;
 use tokio::time::Instant;
 
 /// Bytes of one write: few enough to notice that a slow reader still reads.
