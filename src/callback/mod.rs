@@ -14,6 +14,7 @@ mod key_cache;
 mod key_url;
 mod outcome;
 mod percent;
+mod redelivery;
 mod report;
 mod signature;
 #[cfg(test)]
