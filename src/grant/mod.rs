@@ -1,5 +1,8 @@
 //! Decides what a caller may get: (caller, request) → [`Grant`] or [`Refusal`]. Pure.
 
+mod entitlement;
+mod refusal;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -7,87 +10,17 @@ use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
 use crate::oss_bucket::OssBucket;
-use crate::sign::{SignedUrlMethods, SigningLifetime, UploadRules};
-use crate::sts::{CallerSession, GrantSession};
+use crate::sts::CallerSession;
 use appserver_domain::{
-    ClientId, ExternalId, Fingerprint, GrantName, IssuerName, ObjectKey, RoleArn, SessionDuration,
-    Subject, UpstreamName,
+    ClientId, Fingerprint, GrantName, IssuerName, ObjectKey, SessionDuration, Subject, UpstreamName,
 };
 use appserver_policy::{
-    AdmittedCaller, GrantNeed, GrantSessionPolicy, GrantTemplate, ObjectActions, PolicyRefusal,
-    RawValues, RenderProblem, RenderedSession, Request, RequestedPolicy, SessionPolicy, SubjectUse,
-    UploadKeyProblem, ValueProblem,
+    AdmittedCaller, RawValues, RenderedSession, Request, RequestedPolicy, SessionPolicy,
+    SubjectUse, UploadKeyProblem,
 };
 
-/// A configured grant. Everything in it was checked when the configuration was loaded.
-#[derive(Debug)]
-pub(crate) struct Entitlement {
-    pub(crate) name: GrantName,
-    pub(crate) role: RoleArn,
-    /// Whose credentials assume it.
-    pub(crate) upstream: UpstreamName,
-    pub(crate) template: GrantTemplate,
-    pub(crate) durations: Durations,
-    pub(crate) external_id: Option<ExternalId>,
-    /// What answers tell clients about the bucket. It changes no token.
-    pub(crate) oss: Option<OssBucket>,
-    /// The rules of upload forms, if the grant signs them. Then `oss` has its bucket and the template its keys.
-    pub(crate) upload: Option<UploadRules>,
-    /// Of the URLs that it signs. If there are any, `oss` has their bucket.
-    pub(crate) signed_urls: SignedUrlMethods,
-    /// If the grant signs anything.
-    pub(crate) signing: Option<Signing>,
-    /// Of the whole configuration of the grant except `oss`, `upload` and `signed_urls`, including its role and the text of
-    /// its policy.
-    pub(crate) fingerprint: Fingerprint,
-}
-
-/// What a grant signs with.
-#[derive(Clone, Debug)]
-pub(crate) struct Signing {
-    pub(crate) session: GrantSession,
-    /// The policy of the session.
-    pub(crate) policy: GrantSessionPolicy,
-    /// What the policy is for.
-    pub(crate) actions: ObjectActions,
-}
-
-/// The durations of a grant's tokens: the bounds of a requested one, and the default.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Durations {
-    shortest: SessionDuration,
-    default: SessionDuration,
-    longest: SessionDuration,
-}
-
-impl Durations {
-    /// `None` if the three are not in ascending order.
-    pub(crate) fn new(
-        shortest: SessionDuration,
-        default: SessionDuration,
-        longest: SessionDuration,
-    ) -> Option<Self> {
-        (shortest <= default && default <= longest).then_some(Self { shortest, default, longest })
-    }
-
-    pub(crate) fn shortest(&self) -> SessionDuration {
-        self.shortest
-    }
-
-    pub(crate) fn default(&self) -> SessionDuration {
-        self.default
-    }
-
-    pub(crate) fn longest(&self) -> SessionDuration {
-        self.longest
-    }
-
-    fn choose(&self, requested_secs: Option<u64>) -> Result<SessionDuration, Refusal> {
-        let Some(secs) = requested_secs else { return Ok(self.default) };
-        SessionDuration::between(self.shortest, self.longest, secs)
-            .ok_or(Refusal::Duration { shortest: self.shortest, longest: self.longest })
-    }
-}
+pub(crate) use entitlement::{Durations, Entitlement, Signing};
+pub(crate) use refusal::Refusal;
 
 /// A caller's request for a token. Only its shape is checked, and the form of the policy.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -132,48 +65,6 @@ pub(crate) struct Grant<'a> {
 pub(crate) struct SigningGrant<'a> {
     entitlement: &'a Entitlement,
     caller: AdmittedCaller<'a>,
-}
-
-/// Why a caller gets no grant.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The grant does not exist or is not one of the client's. Callers do not learn which.
-    #[error("the client may not use this grant")]
-    NotGranted,
-    /// The grant signs uploads, and a token would not be bound by their rules.
-    #[error("the grant is for uploads: `POST /v1/uploads` answers for it")]
-    UploadsOnly {
-        /// Grants of the client that vend tokens.
-        others: Vec<GrantName>,
-    },
-    #[error("the client has several grants: name one of {}", names(.0))]
-    NameRequired(BTreeSet<GrantName>),
-    #[error(
-        "a duration for this grant is {} to {} seconds", .shortest.as_secs(), .longest.as_secs()
-    )]
-    Duration { shortest: SessionDuration, longest: SessionDuration },
-    #[error("the login ends too soon for credentials that must end with it")]
-    LoginEndsSoon,
-    #[error("the login ends, and what is signed would end with it")]
-    LoginEnds,
-    #[error(transparent)]
-    Value(#[from] ValueProblem),
-    /// The caller's own policy is not within the grant's.
-    #[error(transparent)]
-    Policy(#[from] PolicyRefusal),
-}
-
-impl From<RenderProblem> for Refusal {
-    fn from(problem: RenderProblem) -> Self {
-        match problem {
-            RenderProblem::Value(problem) => Self::Value(problem),
-            RenderProblem::Policy(refusal) => Self::Policy(refusal),
-        }
-    }
-}
-
-fn names(grants: &BTreeSet<GrantName>) -> String {
-    grants.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl Grants {
@@ -306,31 +197,6 @@ fn raw_values<'a>(
     }
 }
 
-impl Entitlement {
-    /// Whether callers get tokens, and not only what is signed in their place.
-    pub(crate) fn vends_tokens(&self) -> bool {
-        self.upload.as_ref().is_none_or(|rules| rules.also_tokens)
-    }
-
-    /// Whether some of its sessions have a source identity. Those that sign have none.
-    pub(crate) fn sets_source_identity(&self) -> bool {
-        self.vends_tokens() && self.template.sets_source_identity()
-    }
-
-    /// What it needs of its role, if its uploads are looked at after their callbacks, or are not.
-    pub(crate) fn need(&self, confirms: bool) -> GrantNeed<'_> {
-        let signs = self.signing.as_ref().map(|signing| signing.actions);
-        let confirms_in = self.oss.as_ref().filter(|_| confirms).map(OssBucket::bucket);
-        GrantNeed::new(&self.template, self.vends_tokens(), signs, confirms_in)
-    }
-
-    /// How long what the grant signs may live.
-    pub(crate) fn signing_lifetime(&self) -> SigningLifetime {
-        let of_uploads = self.upload.as_ref().map(|rules| rules.lifetime);
-        of_uploads.unwrap_or_else(|| SigningLifetime::of_sessions(self.durations.longest.as_secs()))
-    }
-}
-
 impl<'a> SigningGrant<'a> {
     pub(crate) fn entitlement(&self) -> &'a Entitlement {
         self.entitlement
@@ -405,9 +271,13 @@ impl<'a> Grant<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sts::RoleSession;
+    use crate::sign::{SignedUrlMethods, UploadRules};
+    use crate::sts::{GrantSession, RoleSession};
     use appserver_domain::Subject;
-    use appserver_policy::{Breadth, GrantTexts, ObjectActions, Shape, ValueRule, ValueRules};
+    use appserver_policy::{
+        Breadth, GrantTemplate, GrantTexts, ObjectActions, Shape, ValueProblem, ValueRule,
+        ValueRules,
+    };
 
     const ALBUM: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
         "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
@@ -532,7 +402,7 @@ mod tests {
         own.oss = Some(OssBucket::new(bucket, region, None, false).unwrap());
         let policy = own.template.grant_session_policy(ObjectActions::Put).unwrap();
         let actions = ObjectActions::Put;
-        let longest = own.durations.longest;
+        let longest = own.durations.longest();
         let session = GrantSession::new(own.role.clone(), &own.name, policy.clone(), longest, None);
         own.signing = Some(Signing { session, policy, actions });
         own.upload = Some(UploadRules { also_tokens, ..UploadRules::for_tests() });
