@@ -39,6 +39,10 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 impl HookDecision {
     pub(super) fn parse(body: &[u8], bounds: DurationBounds) -> Result<Self, WrongAnswer> {
+        // serde would read the members of a list in turn as those of an object.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(WrongAnswer::Unreadable("it is no JSON object".to_owned()));
+        }
         let answer: Answer = serde_json::from_slice(body).map_err(unreadable)?;
         if !answer.allow {
             return Ok(Self::Refused(answer.reason.as_deref().and_then(plain)));
@@ -110,6 +114,10 @@ mod tests {
             "true",
             "{}",
             "[]",
+            "[true]",
+            "[true,900]",
+            r#" [true,900,"paid"]"#,
+            r#""Allow""#,
             r#"{"allow":true}"#,
             r#"{"Allow":"true"}"#,
             r#"{"Allow":1}"#,

@@ -104,10 +104,10 @@ impl RevocationList {
         }
     }
 
-    /// Those of this list that `before` does not have.
-    pub(crate) fn since(&self, before: &Self) -> Self {
-        let new = self.iter().filter(|revocation| before.get(revocation.what()).is_none());
-        new.cloned().collect()
+    /// Those of this list that were not active in `before`.
+    pub(crate) fn since(&self, before: &Self, now: DateTime<Utc>) -> Self {
+        let was_active = |what| before.get(what).is_some_and(|known| known.is_active(now));
+        self.iter().filter(|revocation| !was_active(revocation.what())).cloned().collect()
     }
 }
 
@@ -223,11 +223,17 @@ mod tests {
     }
 
     #[test]
-    fn only_what_an_earlier_list_does_not_have_is_new() {
+    fn only_what_was_not_active_in_an_earlier_list_is_new() {
         let before = list(&[(RevokedKind::User, "company/alice", 60)]);
         let both =
             [(RevokedKind::User, "company/alice", 90), (RevokedKind::Client, "photo-app", 60)];
-        let new: Vec<_> = list(&both).since(&before).iter().map(|one| one.what().name()).collect();
-        assert_eq!(new, ["photo-app"]);
+        let new = |before| {
+            let new = list(&both).since(before, now());
+            new.iter().map(|one| one.what().name()).collect::<Vec<_>>()
+        };
+        assert_eq!(new(&before), ["photo-app"]);
+        // One that has ended did not refuse: the user may have a token since.
+        let ended = list(&[(RevokedKind::User, "company/alice", 0)]);
+        assert_eq!(new(&ended), ["company/alice", "photo-app"]);
     }
 }

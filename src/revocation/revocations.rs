@@ -53,13 +53,18 @@ impl Revocations {
     }
 
     /// Replaces the list of a source. Returns the revocations that it did not have before.
-    pub(crate) fn replace(&self, source: RevocationSource, list: RevocationList) -> RevocationList {
+    pub(crate) fn replace(
+        &self,
+        source: RevocationSource,
+        list: RevocationList,
+        now: DateTime<Utc>,
+    ) -> RevocationList {
         let list = Arc::new(list);
         let _replacing = self.replacing.lock();
         let before = self.of(source).swap(Arc::clone(&list));
         let has_any = |list: &ArcSwap<RevocationList>| list.load().iter().next().is_some();
         self.any.store(has_any(&self.file) || has_any(&self.redis), Ordering::Release);
-        list.since(&before)
+        list.since(&before, now)
     }
 
     /// The active list of a source.
@@ -97,13 +102,13 @@ mod tests {
             })
         };
         assert_eq!(refused(), [false, false]);
-        assert_eq!(revocations.replace(RevocationSource::File, list("one-app")).count(now), 1);
-        revocations.replace(RevocationSource::Redis, list("two-app"));
+        assert_eq!(revocations.replace(RevocationSource::File, list("one-app"), now).count(now), 1);
+        revocations.replace(RevocationSource::Redis, list("two-app"), now);
         assert_eq!(refused(), [true, true]);
-        revocations.replace(RevocationSource::Redis, RevocationList::default());
+        revocations.replace(RevocationSource::Redis, RevocationList::default(), now);
         assert_eq!(refused(), [true, false]);
-        assert_eq!(revocations.replace(RevocationSource::File, list("one-app")).count(now), 0);
-        revocations.replace(RevocationSource::File, RevocationList::default());
+        assert_eq!(revocations.replace(RevocationSource::File, list("one-app"), now).count(now), 0);
+        revocations.replace(RevocationSource::File, RevocationList::default(), now);
         assert_eq!(refused(), [false, false]);
     }
 }

@@ -45,7 +45,7 @@ impl SharedRevocations {
         };
         let Some((version, mut list)) = read else { return Polled::Unchanged };
         if version.is_empty() {
-            let lost: Vec<_> = own.since(&list).iter().cloned().collect();
+            let lost: Vec<_> = own.since(&list, now).iter().cloned().collect();
             let lost: Vec<_> = lost.into_iter().filter(|one| one.is_active(now)).collect();
             if lost.is_empty() && list.iter().next().is_none() {
                 return Polled::Unchanged;
