@@ -222,6 +222,8 @@ pub(super) struct SharedWatch {
     shared: SharedRevocations,
     /// Whether the last look found the list; `None` before the first.
     is_up: Option<bool>,
+    /// How many revocations of the list could not be read at the last look.
+    unreadable: usize,
 }
 
 impl SharedWatch {
@@ -231,7 +233,7 @@ impl SharedWatch {
             Store::Memory => None,
             Store::Redis(_) => {
                 let (store, shared) = (Arc::clone(store), SharedRevocations::default());
-                Some(Self { store, shared, is_up: None })
+                Some(Self { store, shared, is_up: None, unreadable: 0 })
             }
         }
     }
@@ -271,7 +273,17 @@ impl SharedWatch {
             (true, Some(true) | None) | (false, Some(false)) => {}
         }
         self.is_up = Some(is_up);
-        enforcement.up(RevocationSource::Redis, is_up);
+        // What cannot be read is not enforced: that is no smaller fault than a list that is not read.
+        let unreadable = self.shared.unreadable();
+        if unreadable > 0 && unreadable != self.unreadable {
+            tracing::error!(
+                revocation.count = unreadable,
+                "revocations in Redis are not enforced, because they cannot be decrypted with the keys of `store.redis` or are of \
+                 a newer version"
+            );
+        }
+        self.unreadable = unreadable;
+        enforcement.up(RevocationSource::Redis, is_up && unreadable == 0);
         if let Polled::Changed(list) = polled {
             enforcement.replace(RevocationSource::Redis, list);
         }

@@ -15,4 +15,4 @@ pub(crate) use file_format::{parse_file, write_row};
 pub(crate) use list::{PresentedIdentity, RevocationList};
 pub(crate) use revocations::{RevocationSource, Revocations};
 pub(crate) use revoked::{Revoked, RevokedKind};
-pub(crate) use shared::{Polled, SharedRevocations};
+pub(crate) use shared::{Polled, ReadRevocations, SharedRevocations};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Reason, Revocation};
 use super::list::RevocationList;
 use super::revoked::{Revoked, RevokedKind};
-use crate::store::{Redis, RevocationPage};
+use crate::store::{ReaderMark, Redis, RevocationPage};
 
 /// Reads of a list that changes while it is read.
 const TRIES: usize = 5;
@@ -20,6 +20,19 @@ const TRIES: usize = 5;
 /// The shared list, with the version that was read last.
 #[derive(Debug, Default)]
 pub(crate) struct SharedRevocations {
+    version: String,
+    /// How this replica is counted among the readers.
+    mark: ReaderMark,
+    /// How many revocations the last read list has that this replica cannot read, and so does not enforce.
+    unreadable: usize,
+}
+
+/// The whole list, as it was read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadRevocations {
+    pub(crate) list: RevocationList,
+    /// How many cannot be decrypted with the configured keys, or are of a form that this version does not know.
+    pub(crate) unreadable: usize,
     version: String,
 }
 
@@ -40,14 +53,19 @@ impl SharedRevocations {
         own: &RevocationList,
         now: DateTime<Utc>,
     ) -> Polled {
-        let Some(read) = read_list(redis, &self.version).await else {
+        let mark = redis.reader_mark(&self.version);
+        let before = std::mem::replace(&mut self.mark, mark);
+        let Some(read) = read_list(redis, &self.version, &self.mark, &before).await else {
             return Polled::Unreachable;
         };
-        let Some((version, mut list)) = read else { return Polled::Unchanged };
+        let Some(ReadRevocations { version, mut list, unreadable }) = read else {
+            return Polled::Unchanged;
+        };
+        self.unreadable = unreadable;
         if version.is_empty() {
             let lost: Vec<_> = own.since(&list, now).iter().cloned().collect();
             let lost: Vec<_> = lost.into_iter().filter(|one| one.is_active(now)).collect();
-            if lost.is_empty() && list.iter().next().is_none() {
+            if lost.is_empty() && list.iter().next().is_none() && unreadable == 0 {
                 return Polled::Unchanged;
             }
             if !lost.is_empty() {
@@ -72,10 +90,16 @@ impl SharedRevocations {
         Polled::Changed(list)
     }
 
+    /// How many revocations of the last read list this replica cannot read.
+    pub(crate) fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+
     /// The whole shared list; `None` if Redis does not answer.
-    pub(crate) async fn all(redis: &Redis) -> Option<RevocationList> {
-        let read = read_list(redis, "").await?;
-        Some(read.map(|(_, list)| list).unwrap_or_default())
+    pub(crate) async fn all(redis: &Redis) -> Option<ReadRevocations> {
+        let nobody = ReaderMark::default();
+        let read = read_list(redis, "", &nobody, &nobody).await?;
+        Some(read.unwrap_or_default())
     }
 
     /// Adds a revocation for all replicas, or replaces the one of the same. Returns whether there was space.
@@ -93,24 +117,36 @@ impl SharedRevocations {
     }
 }
 
-/// The version and the list, unless this version is the known one; `None` if Redis does not answer.
-async fn read_list(redis: &Redis, known: &str) -> Option<Option<(String, RevocationList)>> {
+/// The list, unless its version is the known one; `None` if Redis does not answer.
+async fn read_list(
+    redis: &Redis,
+    known: &str,
+    reader: &ReaderMark,
+    before: &ReaderMark,
+) -> Option<Option<ReadRevocations>> {
     for _ in 0..TRIES {
-        let mut list = RevocationList::default();
+        let (mut list, mut unreadable) = (RevocationList::default(), 0);
         let (mut offset, mut first) = (0, None);
         loop {
-            let page = redis.read_revocations(if offset == 0 { known } else { "" }, offset).await?;
-            let RevocationPage { version, is_known, taken, values } = page;
+            let known = if offset == 0 { known } else { "" };
+            let page = redis.read_revocations(known, offset, reader, before).await?;
+            let RevocationPage { version, is_known, taken, values, undecryptable } = page;
             if is_known {
                 return Some(None);
             }
             if *first.get_or_insert_with(|| version.clone()) != version {
                 break;
             }
-            values.iter().filter_map(read).for_each(|one| list.insert(one));
+            unreadable += undecryptable;
+            for value in &values {
+                match read(value) {
+                    Some(revocation) => list.insert(revocation),
+                    None => unreadable += 1,
+                }
+            }
             offset += taken;
             if taken == 0 || offset >= RevocationList::MOST {
-                return Some(Some((version, list)));
+                return Some(Some(ReadRevocations { list, unreadable, version }));
             }
         }
     }

@@ -35,8 +35,10 @@ pub(crate) struct Redis {
     pub(super) names: Names,
     pub(super) seal: Seal,
     pub(super) scripts: Scripts,
-    /// This replica's id in the shared budget; new at each start.
-    replica: String,
+    /// This replica's id in the shared budget and among the readers of revocations; new at each start.
+    pub(super) replica: String,
+    /// Identify the keys that decrypt here, that which encrypts first, and reveal none of them.
+    pub(super) key_ids: Vec<String>,
     lease: Duration,
     expected_replicas: NonZeroU32,
     clock: Clock,
@@ -70,7 +72,9 @@ impl Redis {
         let connector = Connector::new(&settings)?;
         // The oldest key: while a new one is rolled out in front of it, all replicas still have this one last.
         let oldest = settings.seal_keys.last().expect("settings hold a key");
-        let names = Names::new(settings.key_prefix, oldest);
+        let id = |key| Names::new(settings.key_prefix.clone(), key).id(&["encryption key"]);
+        let key_ids = settings.seal_keys.iter().map(id).collect();
+        let names = Names::new(settings.key_prefix.clone(), oldest);
         let scripts = Scripts::new();
         let probe = Probe {
             script: scripts.probe.clone(),
@@ -83,6 +87,7 @@ impl Redis {
             seal: Seal::new("appserver store seal 1", &settings.seal_keys),
             scripts,
             replica: Lease::new_id(),
+            key_ids,
             lease: settings.lease,
             expected_replicas: settings.expected_replicas,
             clock,

@@ -12,6 +12,8 @@ use crate::telemetry::StoreOperation;
 const MAX_VALUES: u32 = 100_000;
 /// The most values that one call reads, of a few hundred bytes each.
 const READ_AT_ONCE: usize = 1_000;
+/// The most replicas that are counted.
+const MAX_READERS: usize = 1_000;
 
 /// A part of the list.
 #[derive(Debug)]
@@ -24,17 +26,41 @@ pub(crate) struct RevocationPage {
     pub(crate) taken: usize,
     /// Those that could be decrypted.
     pub(crate) values: Vec<SecretSlice<u8>>,
+    /// How many could not be.
+    pub(crate) undecryptable: usize,
+}
+
+/// How a replica that reads the list describes itself in Redis: its id, the version that it read last, and its keys.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ReaderMark(String);
+
+/// The replicas that read the list within the last seconds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RevocationReaders {
+    pub(crate) all: usize,
+    /// Those that cannot decrypt what this program encrypts.
+    pub(crate) with_other_keys: usize,
+    /// Those of the others that have read the current version.
+    pub(crate) current: usize,
 }
 
 /// The result of `revocations.lua`.
 type RawRevocations = (String, bool, usize, Vec<Vec<u8>>, i64);
 
 impl Redis {
-    /// Reads a part of the list, unless its version is the known one.
+    /// How this replica describes itself once it has read this version.
+    pub(crate) fn reader_mark(&self, version: &str) -> ReaderMark {
+        ReaderMark(format!("{} {version} {}", self.replica, self.key_ids.join(",")))
+    }
+
+    /// Reads a part of the list, unless its version is the known one. A reader with a mark is counted as one, in place of
+    /// the mark before.
     pub(crate) async fn read_revocations(
         &self,
         known: &str,
         offset: usize,
+        reader: &ReaderMark,
+        before: &ReaderMark,
     ) -> Option<RevocationPage> {
         let (offset, most) = (offset.to_string(), READ_AT_ONCE.to_string());
         let version = Lease::new_id();
@@ -43,6 +69,8 @@ impl Redis {
             known.as_bytes(),
             offset.as_bytes(),
             most.as_bytes(),
+            reader.0.as_bytes(),
+            before.0.as_bytes(),
             version.as_bytes(),
         ];
         let (version, is_known, taken, pairs, _) = self.revocations(&arguments).await?;
@@ -50,8 +78,30 @@ impl Redis {
             let id = std::str::from_utf8(&pair[0]).ok()?;
             self.decrypt(&sealed_name(id), Some(pair[1].clone()), |plain| Some(plain.clone()))
         });
-        let values = values.collect();
-        Some(RevocationPage { version, is_known, taken: taken.min(READ_AT_ONCE), values })
+        let values: Vec<_> = values.collect();
+        let undecryptable = pairs.chunks_exact(2).len() - values.len();
+        let taken = taken.min(READ_AT_ONCE);
+        Some(RevocationPage { version, is_known, taken, values, undecryptable })
+    }
+
+    /// Counts the replicas that read the list.
+    pub(crate) async fn revocation_readers(&self) -> Option<RevocationReaders> {
+        let most = MAX_READERS.to_string();
+        let (version, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
+        let own = self.key_ids.first().map(String::as_str).unwrap_or_default();
+        let mut readers = RevocationReaders::default();
+        for mark in marks.iter().take(MAX_READERS).filter_map(|mark| std::str::from_utf8(mark).ok())
+        {
+            let mut parts = mark.split(' ').skip(1);
+            let (Some(read), Some(keys)) = (parts.next(), parts.next()) else { continue };
+            readers.all += 1;
+            if !keys.split(',').any(|key| key == own) {
+                readers.with_other_keys += 1;
+            } else if !version.is_empty() && read == version {
+                readers.current += 1;
+            }
+        }
+        Some(readers)
     }
 
     /// Adds the value that these parts identify. Returns whether there was space.
@@ -94,6 +144,7 @@ impl Redis {
     async fn revocations(&self, arguments: &[&[u8]]) -> Option<RawRevocations> {
         let mut script = self.scripts.revocations.key(self.names.common("revocations"));
         script.key(self.names.common("revocations-until"));
+        script.key(self.names.common("revocations-readers"));
         for argument in arguments {
             script.arg(*argument);
         }

@@ -26,7 +26,7 @@ impl RevocationMetrics {
         );
         registry.register(
             "revocations_up",
-            "Whether the list of revocations can be read; while it is 0, the last one that could be read is active",
+            "Whether the list of revocations can be read as a whole; while it is 0, the last one is active, without what cannot be decrypted",
             self.up.clone(),
         );
     }

@@ -371,6 +371,12 @@ async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back()
     assert!(up.contains("appserver_revocations_up{source=\"redis\"} 0"), "{up}");
     let failed = revoke(&command, &["--list"]);
     assert!(failed.0 == Some(69) && failed.1.contains("Redis does not answer"), "{failed:?}");
+    let (code, printed) = revoke(&command, &["user", "demo/bob", "--for", "1h"]);
+    assert!(
+        code == Some(69) && printed.starts_with("[[revoked]]\nuser = \"demo/bob\""),
+        "{printed}"
+    );
+    assert!(printed.contains("The configuration names no `revoked.file`"), "{printed}");
 
     // It comes back empty, and gets back what the replicas know.
     fleet.redis.start_again().await;
@@ -390,6 +396,66 @@ async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back()
     let again = revoke(&command, &["--undo", "user", "demo/alice"]);
     assert_eq!(again, (Some(1), "appserver: user `demo/alice` is not revoked\n".to_owned()));
     assert_eq!(revoke(&command, &["--list"]), (Some(0), "Nothing is revoked.\n".to_owned()));
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_a_replica_does_not_enforce_fails_loudly() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = command_config(folder.path(), None);
+    let key = folder.path().join("key");
+    let config = format!("store.redis.encryption_key_file = \"{}\"\n", key.display());
+    let fleet = Fleet::of(2, &config).await;
+    let command_of = |name: &str, more: &str| {
+        let path = folder.path().join(name);
+        let url = fleet.redis.url();
+        let store = format!("[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\n{more}\n");
+        std::fs::write(&path, store).unwrap();
+        path.display().to_string()
+    };
+    let same = command_of("same.toml", "encryption_key_file = \"key\"");
+    let other_prefix =
+        command_of("prefix.toml", "encryption_key_file = \"key\"\nkey_prefix = \"other\"");
+    let other_key = command_of("other.toml", "encryption_key_file = \"other-key\"");
+    std::fs::write(folder.path().join("other-key"), KEY.replace("b2", "c2")).unwrap();
+    let revoke = |with: &str, arguments: &[&str]| {
+        let (code, printed) = revoke(&command, &[&["--config", with], arguments].concat());
+        (code.unwrap(), printed)
+    };
+    let alice = ["user", "demo/alice", "--for"];
+    let up = async |expected: u8| {
+        let line = format!("appserver_revocations_up{{source=\"redis\"}} {expected}");
+        until(&line, async || fleet.admin(0, "/metrics").await.contains(&line)).await;
+    };
+
+    let (code, printed) = revoke(&same, &[&alice[..], &["12h"]].concat());
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("; 2 replicas have read it and refuse it.\n"), "{printed}");
+    up(1).await;
+    let (code, printed) = revoke(&same, &[&alice[..], &["1h"]].concat());
+    assert_eq!(code, 64, "{printed}");
+    assert!(printed.ends_with("To shorten it, take it back with --undo first\n"), "{printed}");
+    assert_eq!(revoke(&same, &[&alice[..], &["13h"]].concat()).0, 0);
+
+    let (code, printed) = revoke(&other_prefix, &[&alice[..], &["12h"]].concat());
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.contains("but no replica reads this list."), "{printed}");
+    let (code, printed) = revoke(&other_prefix, &["--list"]);
+    assert!(code == 0 && printed.contains("warning: no replica reads this list."), "{printed}");
+
+    let (code, printed) = revoke(&other_key, &[&alice[..], &["12h"]].concat());
+    assert_eq!(code, 1, "{printed}");
+    assert!(
+        printed.contains("2 of 2 replicas cannot decrypt it and do not refuse it"),
+        "{printed}"
+    );
+    up(0).await;
+    let (code, printed) = revoke(&same, &["--list"]);
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.starts_with("user `demo/alice` until "), "{printed}");
+    assert!(printed.contains("Redis has 1 more that cannot be decrypted"), "{printed}");
+    assert_eq!(revoke(&other_key, &["--undo", "user", "demo/alice"]).0, 0);
+    up(1).await;
     fleet.close();
 }
 
@@ -422,6 +488,9 @@ fn a_name_that_the_configuration_does_not_have_is_refused() {
         &["ticket", "1", "--for", "1h"],
         &["user", "demo/alice", "--for", "400days"],
         &["user", "demo/alice", "--until", "2016-01-13T14:02:37Z"],
+        &["user", "demo/alice ", "--for", "1h"],
+        &["user", "demo/alice", "--for", "1h", "--audit", "/nowhere/audit.jsonl"],
+        &["jti", "f81d4fae", "--for", "1h", "--audit", "/nowhere/audit.jsonl"],
         &["--undo", "user", "demo/alice"],
         &["--list"],
     ] {
@@ -435,6 +504,9 @@ fn a_name_that_the_configuration_does_not_have_is_refused() {
     64 appserver: a ticket is named by its `TicketId`: 16 digits of 0-9 and a-f
     64 appserver: a revocation ends within 366 days: write an earlier time; what is to end for good is removed from the configuration or at the issuer
     64 appserver: the revocation would have ended already: write a time in the future
+    64 appserver: the name `demo/alice ` begins or ends with a space: leave it out; a subject that has one is revoked in `revoked.file`
+    64 appserver: nothing was changed: --audit /nowhere/audit.jsonl: No such file or directory (os error 2)
+    64 appserver: nothing was changed: the audit has no `jti`; look for what its user has, with `revoke user ISSUER/SUBJECT --audit FILE`
     1 appserver: user `demo/alice` is not revoked
     0 Nothing is revoked.
     ");

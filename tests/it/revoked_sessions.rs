@@ -341,7 +341,7 @@ fn sessions_that_others_use_are_left_alone_and_named() {
 
     let (code, _, message) = look(&["jti", "f81d4fae"], &[]);
     assert_eq!(code, Some(64), "{message}");
-    assert!(message.contains("the audit has no `jti`: look for what its user has"), "{message}");
+    assert!(message.contains("the audit has no `jti`; look for what its user has"), "{message}");
     std::fs::write(&audit, "nothing of an audit\n").unwrap();
     let (code, _, message) = look(alice, &[]);
     assert_eq!(code, Some(64), "{message}");

@@ -1,6 +1,10 @@
 //! `appserver revoke`: refuses a user, a client, a ticket, a token or an issuer until a time, on all replicas.
 
+mod readers;
 mod row;
+
+use std::fs::File;
+use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
@@ -14,15 +18,19 @@ use super::runtime::block_on;
 use super::still_out::{StillOutArgs, still_out};
 use crate::config::{Mode, Problems, Settings};
 use crate::revocation::{
-    Reason, Revocation, RevocationList, Revoked, RevokedKind, SharedRevocations, write_row,
+    ReadRevocations, Reason, Revocation, RevocationList, Revoked, RevokedKind, SharedRevocations,
+    write_row,
 };
-use crate::store::{Redis, Store, StoreSettings};
+use crate::store::{Redis, RevocationReaders, Store, StoreSettings};
 use crate::telemetry::{StoreMetrics, with_causes};
 use appserver_domain::clock::{Clock, Stamp};
+use readers::{result, until_read};
 use row::rows;
 
 /// There is nothing to undo.
 const EXIT_NOTHING: u8 = 1;
+/// What is in Redis is not enforced by all replicas, or cannot be read.
+const EXIT_NOT_ENFORCED: u8 = 1;
 
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
@@ -75,17 +83,31 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let what = args.kind.zip(args.name.as_deref());
     let what = what.map(|(kind, name)| Revoked::parse(kind, name)).transpose();
     let what = what.map_err(|rule| Failure::new(EXIT_CONFIG, rule))?;
+    if let Some(name) = &args.name
+        && name.trim() != name
+    {
+        let message = format!(
+            "the name `{name}` begins or ends with a space: leave it out; a subject that has one is revoked in `revoked.file`"
+        );
+        return Err(Failure::new(EXIT_CONFIG, message));
+    }
+    // What `--audit` cannot do is said before anything is changed.
+    let holder = what.as_ref().filter(|_| !args.still_out.audit.is_empty());
+    let holder = holder.map(holder_of).transpose()?;
+    for file in args.still_out.audit.iter().filter(|file| *file != Path::new("-")) {
+        if let Err(error) = File::open(file) {
+            let message = format!("nothing was changed: --audit {}: {error}", file.display());
+            return Err(Failure::new(EXIT_CONFIG, message));
+        }
+    }
     let store = settings.store.read()?;
     let in_file = settings.read_revoked(now);
     match what {
         None => list(store, in_file?, clock),
         Some(what) => {
             let done = args.change(&settings, store, in_file, &what, &clock);
-            if args.still_out.audit.is_empty() {
-                return done;
-            }
             // What is out is out although Redis does not answer, or the file has to be written by hand.
-            let holder = holder(&what)?;
+            let Some(holder) = holder else { return done };
             let shown = still_out(&args.still_out, &settings, holder, args.undo, &clock);
             match (done, shown) {
                 (Err(failure), Err(other)) => {
@@ -99,7 +121,7 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
 }
 
 /// Whose lines of the audit are those of the revoked.
-fn holder(what: &Revoked) -> Result<AuditedCaller, Failure> {
+fn holder_of(what: &Revoked) -> Result<AuditedCaller, Failure> {
     Ok(match what {
         Revoked::User { issuer, subject } => {
             AuditedCaller::User { issuer: issuer.to_string(), subject: subject.to_string() }
@@ -108,7 +130,7 @@ fn holder(what: &Revoked) -> Result<AuditedCaller, Failure> {
         Revoked::Ticket(ticket) => AuditedCaller::Ticket(ticket.to_string()),
         Revoked::Issuer(issuer) => AuditedCaller::Issuer(issuer.to_string()),
         Revoked::Jti(_) => {
-            let message = "the audit has no `jti`: look for what its user has, with `revoke user ISSUER/SUBJECT --audit FILE`";
+            let message = "nothing was changed: the audit has no `jti`; look for what its user has, with `revoke user ISSUER/SUBJECT --audit FILE`";
             return Err(Failure::new(EXIT_CONFIG, message));
         }
     })
@@ -125,7 +147,8 @@ impl RevokeArgs {
         clock: &Clock,
     ) -> Result<(), Failure> {
         if self.undo {
-            return undo(settings, store, &in_file?, what, clock.clone());
+            let may_have_ended = !self.still_out.audit.is_empty();
+            return undo(settings, store, &in_file?, what, may_have_ended, clock.clone());
         }
         check_is_known(settings, what)?;
         if self.lifetime.is_none() && self.until.is_none() {
@@ -192,22 +215,57 @@ fn put(
         return Err(Failure::new(EXIT_CONFIG, format!("{why}. Add the lines above to {to}")));
     }
     let now = clock.now();
+    let (what, until) = (revocation.what(), revocation.until());
     let done = with_redis(store, clock, async |redis: &Redis| {
-        SharedRevocations::put(redis, revocation, now).await
-    })?;
-    if !done {
-        let most = RevocationList::MOST;
-        let full = format!(
-            "Redis has {most} revocations already: take some back, or write this one into `revoked.file`"
-        );
-        return Err(Failure::new(EXIT_UNAVAILABLE, full));
-    }
-    let (what, until) = (revocation.what(), Stamp::of(revocation.until()));
-    say(format_args!(
-        "{what} is revoked until {}; every replica that reaches Redis refuses it within a second.\n\
-         Tokens, forms and URLs that were handed out before are valid to their own ends.",
-        until.as_str()
-    ))
+        let before = SharedRevocations::all(redis).await?;
+        let longer =
+            before.list.get(what).filter(|held| held.until() > until && held.is_active(now));
+        if let Some(held) = longer {
+            return Some(Put::WouldShorten(held.until()));
+        }
+        if !SharedRevocations::put(redis, revocation, now).await? {
+            return Some(Put::Full);
+        }
+        Some(Put::Done(until_read(redis).await))
+    });
+    let failure = match done {
+        Ok(Put::Done(readers)) => return result(revocation, readers),
+        Ok(Put::WouldShorten(held)) => {
+            let (held, until) = (Stamp::of(held), Stamp::of(until));
+            let message = format!(
+                "{what} is revoked until {} already, and stays so: {} is earlier. To shorten it, take it back with --undo first",
+                held.as_str(),
+                until.as_str()
+            );
+            return Err(Failure::new(EXIT_CONFIG, message));
+        }
+        Ok(Put::Full) => {
+            let most = RevocationList::MOST;
+            let full = format!("nothing is revoked yet: Redis has {most} revocations already");
+            Failure::new(EXIT_UNAVAILABLE, full)
+        }
+        Err(failure) => failure,
+    };
+    say(write_row(revocation).trim_end())?;
+    let way_out = match &settings.revoked {
+        Some(file) => format!(
+            "Until then add the lines above to `{}` of every replica, if `revoked.file` named it when the replica started",
+            file.path().display()
+        ),
+        None => "The configuration names no `revoked.file`, which works without Redis: replicas read it only if it was named when \
+                 they started, and one that restarts now, without Redis, forgets the revocations that Redis has"
+            .to_owned(),
+    };
+    Err(Failure::new(failure.exit, format!("{}. {way_out}", failure.message)))
+}
+
+/// What became of a revocation on its way into Redis.
+enum Put {
+    /// With the replicas that read the list; `None` if Redis does not answer any more.
+    Done(Option<RevocationReaders>),
+    /// It is revoked until a later time.
+    WouldShorten(DateTime<Utc>),
+    Full,
 }
 
 fn undo(
@@ -215,6 +273,7 @@ fn undo(
     store: StoreSettings,
     in_file: &RevocationList,
     what: &Revoked,
+    may_have_ended: bool,
     clock: Clock,
 ) -> Result<(), Failure> {
     let was_shared = match store {
@@ -232,6 +291,7 @@ fn undo(
             Err(Failure::new(EXIT_NOTHING, format!("{what} is in `{path}`: remove its row there")))
         }
         _ if was_shared => Ok(()),
+        _ if may_have_ended => say(format_args!("{what} is not revoked (any more).")),
         _ => Err(Failure::new(EXIT_NOTHING, format!("{what} is not revoked"))),
     }
 }
@@ -239,21 +299,33 @@ fn undo(
 fn list(store: StoreSettings, in_file: RevocationList, clock: Clock) -> Result<(), Failure> {
     let now = clock.now();
     let shared = match store {
-        StoreSettings::Memory => Ok(RevocationList::default()),
-        StoreSettings::Redis(_) => {
-            with_redis(store, clock, async |redis: &Redis| SharedRevocations::all(redis).await)
-        }
+        StoreSettings::Memory => Ok(None),
+        StoreSettings::Redis(_) => with_redis(store, clock, async |redis: &Redis| {
+            Some(Some((SharedRevocations::all(redis).await?, redis.revocation_readers().await?)))
+        }),
     };
     // What the file has is printed although Redis does not answer.
-    let (shared, failure) = match shared {
-        Ok(shared) => (shared, None),
-        Err(failure) => (RevocationList::default(), Some(failure)),
+    let (shared, readers, failure) = match shared {
+        Ok(Some((shared, readers))) => (shared, Some(readers), None),
+        Ok(None) => (ReadRevocations::default(), None, None),
+        Err(failure) => (ReadRevocations::default(), None, Some(failure)),
     };
-    let rows = rows(&[("file", &in_file), ("redis", &shared)], now);
-    if rows.is_empty() && failure.is_none() {
+    let rows = rows(&[("this machine's file", &in_file), ("redis", &shared.list)], now);
+    if rows.is_empty() && failure.is_none() && shared.unreadable == 0 {
         say("Nothing is revoked.")?;
     }
     rows.iter().try_for_each(say)?;
+    if readers.is_some_and(|readers| readers.all == 0) {
+        note(format_args!("warning: {}", readers::NOBODY_READS));
+    }
+    if shared.unreadable > 0 {
+        let message = format!(
+            "Redis has {} more that cannot be decrypted with this configuration's keys, or are of a newer version: compare \
+             `store.redis.encryption_key_file` with that of the replicas, which enforce only what they can decrypt",
+            shared.unreadable
+        );
+        return Err(Failure::new(EXIT_NOT_ENFORCED, message));
+    }
     failure.map_or(Ok(()), Err)
 }
 
@@ -273,8 +345,7 @@ fn with_redis<T>(
         done.ok_or_else(|| {
             Failure::new(
                 EXIT_UNAVAILABLE,
-                "Redis does not answer (`store.redis.url`), so that its list can be neither read nor changed. The file of \
-                 `revoked.file` works without it",
+                "Redis does not answer (`store.redis.url`), so that its list can be neither read nor changed",
             )
         })
     })

@@ -1,11 +1,13 @@
 -- The revocations that replicas share: values by their ids, each with the time at which it ends.
--- KEYS: a hash of the values and of the list's `version`, a sorted set of the times. The set has a member `version`, too, so
--- that a set that is lost is noticed. A list without a version is not complete: replicas put back what they know.
--- ARGV: `read`, `put`, `remove` or `settle`; then for `read`: the known version, the number of values to skip, the most to
--- return, a new version; for `put`: id, value, its lifetime in milliseconds, whether it replaces another, the most values, a
--- new version; for `remove`: id, a new version; for `settle`: a new version.
+-- KEYS: a hash of the values and of the list's `version`, a sorted set of the times, a sorted set of the replicas that read.
+-- The set of times has a member `version`, too, so that a set that is lost is noticed. A list without a version is not
+-- complete: replicas put back what they know.
+-- ARGV: `read`, `put`, `remove`, `settle` or `readers`; then for `read`: the known version, the number of values to skip, the
+-- most to return, the reader as it describes itself and as it did before, both empty for none, a new version; for `put`: id,
+-- value, its lifetime in milliseconds, whether it replaces another, the most values, a new version; for `remove`: id, a new
+-- version; for `settle`: a new version; for `readers`: the most to return.
 -- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids and
--- values in turn, the number of foreign values.
+-- values in turn or the readers of the last seconds, the number of foreign values.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local action = ARGV[1]
@@ -26,6 +28,8 @@ if version ~= '' and (kept == 0 or foreign > 0) then
 end
 -- No revocation lives longer than 366 days.
 local longest = 31708800000
+-- A replica reads twice a second. One that has not read for this long, in milliseconds, is gone.
+local reader_life = 3000
 
 local function change(to)
   redis.call('HSET', KEYS[1], 'version', to)
@@ -46,8 +50,24 @@ if action == 'put' or action == 'remove' or #ended == 1000 then
   end
 end
 
+if (action == 'read' and ARGV[5] ~= '') or action == 'readers' then
+  if is_foreign(redis.pcall('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - reader_life)) then
+    redis.call('DEL', KEYS[3])
+  end
+end
+if action == 'read' and ARGV[5] ~= '' then
+  if ARGV[6] ~= '' and ARGV[6] ~= ARGV[5] then
+    redis.call('ZREM', KEYS[3], ARGV[6])
+  end
+  redis.call('ZADD', KEYS[3], now, ARGV[5])
+  redis.call('PEXPIRE', KEYS[3], reader_life)
+end
+
 local done, read, values = 0, 0, {}
-if action == 'read' then
+if action == 'readers' then
+  values = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', 9e14, 'LIMIT', 0, tonumber(ARGV[2]))
+  return {version, 1, #values, values, foreign}
+elseif action == 'read' then
   if version ~= '' and version == ARGV[2] then
     return {version, 1, 0, {}, foreign}
   end
