@@ -44,43 +44,19 @@ impl TryFrom<String> for HookUrl {
 
 /// What becomes of a request about which the hook says nothing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum OnError {
     Deny,
     Allow,
 }
 
-impl TryFrom<String> for OnError {
-    type Error = Invalid;
-
-    fn try_from(raw: String) -> Result<Self, Invalid> {
-        match raw.as_str() {
-            "deny" => Ok(Self::Deny),
-            "allow" => Ok(Self::Allow),
-            _ => Err(Invalid("it is `deny` or `allow`")),
-        }
-    }
-}
-
 /// Whether decisions take effect.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum HookMode {
     Enforce,
     /// The hook is asked beside the answer, and what it says is logged and counted.
     Shadow,
-}
-
-impl TryFrom<String> for HookMode {
-    type Error = Invalid;
-
-    fn try_from(raw: String) -> Result<Self, Invalid> {
-        match raw.as_str() {
-            "enforce" => Ok(Self::Enforce),
-            "shadow" => Ok(Self::Shadow),
-            _ => Err(Invalid("it is `enforce` or `shadow`")),
-        }
-    }
 }
 
 /// The name of a header that the hook gets. Credentials of callers are for this service alone.

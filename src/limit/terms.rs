@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use appserver_domain::Invalid;
-
 /// A token bucket's size and rate.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct LimitTerms {
@@ -25,7 +23,7 @@ pub(crate) enum Per {
 
 /// What happens to a request beyond a limit.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum LimitMode {
     /// It is refused.
     Enforce,
@@ -99,18 +97,6 @@ impl LimitMode {
         match self {
             Self::Enforce => "enforce",
             Self::Shadow => "shadow",
-        }
-    }
-}
-
-impl TryFrom<String> for LimitMode {
-    type Error = Invalid;
-
-    fn try_from(word: String) -> Result<Self, Invalid> {
-        match word.as_str() {
-            "enforce" => Ok(Self::Enforce),
-            "shadow" => Ok(Self::Shadow),
-            _ => Err(Invalid("it must be `enforce` or `shadow`")),
         }
     }
 }

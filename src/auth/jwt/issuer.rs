@@ -55,23 +55,11 @@ pub(crate) struct Issuer {
 
 /// The JSON type of an issuer's subjects.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum SubjectType {
     #[default]
     Text,
     Integer,
-}
-
-impl TryFrom<String> for SubjectType {
-    type Error = Invalid;
-
-    fn try_from(word: String) -> Result<Self, Invalid> {
-        match word.as_str() {
-            "text" => Ok(Self::Text),
-            "integer" => Ok(Self::Integer),
-            _ => Err(Invalid("a subject is `text` or `integer`")),
-        }
-    }
 }
 
 impl Issuer {

@@ -8,11 +8,10 @@ use serde::Deserialize;
 use super::JwtProblem;
 use super::json::{Claims, Json};
 use super::problem::{JwtRefusal, quoted_claim};
-use appserver_domain::Invalid;
 
 /// The accepted kinds of an issuer's tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum TokenKind {
     /// Access tokens and ID tokens.
     #[default]
@@ -21,19 +20,6 @@ pub(crate) enum TokenKind {
     Access,
     /// ID tokens; also those that have no mark of either kind.
     Id,
-}
-
-impl TryFrom<String> for TokenKind {
-    type Error = Invalid;
-
-    fn try_from(word: String) -> Result<Self, Invalid> {
-        match word.as_str() {
-            "any" => Ok(Self::Any),
-            "access" => Ok(Self::Access),
-            "id" => Ok(Self::Id),
-            _ => Err(Invalid("a kind of token is `access`, `id` or `any` of the two")),
-        }
-    }
 }
 
 /// Claims that only other kinds of tokens have.

@@ -13,7 +13,7 @@ use super::providers::Provider;
 use crate::auth::{ClaimPath, Issuer, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
 use crate::config::bounds::Secs;
 use crate::config::environment::Mode;
-use crate::config::field::{Field, List};
+use crate::config::field::{Field, FieldValue, List};
 use crate::config::problems::Problems;
 use appserver_domain::{ClientId, Fingerprint, IssuerName, ValueName};
 
@@ -117,7 +117,14 @@ fn issuer(
     let at = |key: &str| format!("{path}.{key}");
     // An invalid provider may be one that sets the required keys: they are not missing.
     let is_preset = raw.provider.is_invalid();
-    let provider = problems.take(std::mem::take(&mut raw.provider));
+    let provider = match std::mem::take(&mut raw.provider).into_parts() {
+        (path, FieldValue::Invalid(rule)) => {
+            problems.add(path, format!("{rule}; omit it for any other provider"));
+            None
+        }
+        (_, FieldValue::Given(provider)) => Some(provider),
+        (_, FieldValue::Absent) => None,
+    };
     if let Some(provider) = provider {
         provider.apply(path, &mut raw, problems);
     }

@@ -11,7 +11,7 @@ use appserver_domain::Invalid;
 
 /// An identity provider with presets.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Provider {
     Apple,
     Auth0,
@@ -21,29 +21,6 @@ pub(crate) enum Provider {
     Google,
     Keycloak,
     Okta,
-}
-
-impl TryFrom<String> for Provider {
-    type Error = Invalid;
-
-    fn try_from(word: String) -> Result<Self, Invalid> {
-        Ok(match word.as_str() {
-            "apple" => Self::Apple,
-            "auth0" => Self::Auth0,
-            "cognito" => Self::Cognito,
-            "entra" => Self::Entra,
-            "firebase" => Self::Firebase,
-            "google" => Self::Google,
-            "keycloak" => Self::Keycloak,
-            "okta" => Self::Okta,
-            _ => {
-                return Err(Invalid(
-                    "known providers are `apple`, `auth0`, `cognito`, `entra`, `firebase`, `google`, `keycloak` and `okta`; \
-                     omit it for any other",
-                ));
-            }
-        })
-    }
 }
 
 impl Provider {

@@ -38,7 +38,8 @@ fn each_invalid_setting_of_the_hook_is_refused_with_the_way_out() {
         more("cache_secs = 301"),
         more("headers = [\"X-App-Attest\", \"authorization\"]"),
         more("headers = [\"Cookie\"]"),
-        more("headers = [\"a b\"]"),
+        more("headers = [\"a b\", \"X-App-Attest\", \"Cookie\"]"),
+        more("headers = [\"X-A\", \"x-a\"]"),
         more(&format!("headers = [{many}]")),
         more("grants = [\"no-such\"]"),
         more("retries = 3"),
@@ -52,19 +53,20 @@ fn each_invalid_setting_of_the_hook_is_refused_with_the_way_out() {
     decision.secret_file: it is the file of `tickets.key_file`, too, and the hook has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
     server.public_url: a ticket is a URL, and a request's Host is not trusted for it: set it to the URL at which callers reach this service, such as `https://vend.example.com`
     decision.timeout_ms: 9 is not between 10 and 10000 milliseconds
-    decision.on_error: it is `deny` or `allow`
-    decision.mode: it is `enforce` or `shadow`
+    decision.on_error: it must be `deny` or `allow`
+    decision.mode: it must be `enforce` or `shadow`
     decision.cache_secs: 301 is not between 0 and 300 seconds
     decision.headers: item 2: `Authorization`, `Proxy-Authorization` and `Cookie` are credentials, which no hook gets: remove it; the hook gets the client and the user that they prove
     decision.headers: `Authorization`, `Proxy-Authorization` and `Cookie` are credentials, which no hook gets: remove it; the hook gets the client and the user that they prove
-    decision.headers: it is the name of a header, such as `X-App-Attest`
+    decision.headers: item 1: it is the name of a header, such as `X-App-Attest`; item 3: `Authorization`, `Proxy-Authorization` and `Cookie` are credentials, which no hook gets: remove it; the hook gets the client and the user that they prove
+    decision.headers: `x-a` is listed more than once, and the case of letters makes no difference: remove the repetition
     decision.headers: a hook gets at most 16 headers; list fewer
     decision.grants: there is no grant `no-such`; each is a key of `grants`
     decision.retries: there is no such key; `appserver check --defaults` prints all keys
     ");
-    // Without a URL nothing is asked, and nothing else is needed.
+    // Without a URL nothing is asked, and nothing else is needed: an empty one takes the hook back.
     for sound in ["[decision]\nheaders = [\"X-App-Attest\"]\n", "[decision]\nurl = \"\"\n"] {
         assert_eq!(with(sound, &[]), "(it loads)");
     }
-    assert_eq!(more("grants = [\"album\"]\nheaders = [\"X-A\", \"x-a\"]"), "(it loads)");
+    assert_eq!(more("grants = [\"album\"]\nheaders = [\"X-A\", \"x-b\"]"), "(it loads)");
 }

@@ -349,7 +349,7 @@ fn an_issuer_that_cannot_be_the_providers_is_refused_with_the_expected_form() {
         ("firebase", "https://accounts.google.com", "PROJECT"),
         ("keycloak", "https://sso.example.com/realms/photos/", "without a slash"),
         ("okta", "https://example.okta.com", "/oauth2/default"),
-        ("myspace", "https://example.com", "known providers are"),
+        ("myspace", "https://example.com", "it must be `apple`, `auth0`, "),
     ] {
         let reported = problems(&format!(
             "[issuers.one]\nprovider = \"{provider}\"\nissuer = \"{issuer}\"\naudiences.x = [\"app-one\"]"

@@ -116,6 +116,41 @@ fn schema_and_loader_refuse_unknown_keys_inside_of_values() {
     }
 }
 
+/// `sts.identity.access_key.source` may be empty, too, and its words depend on the mode.
+const WORDS_OF_THE_LOADER_ALONE: [&str; 2] =
+    ["sts.identity.access_key.source", "sts.upstreams.*.identity.access_key.source"];
+
+/// A key for which the loader's message lists words has the same words in the schema.
+#[test]
+fn schema_and_loader_refuse_the_same_wrong_words() {
+    let schema = json_schema::schema();
+    let two_words = regex::Regex::new("`[A-Za-z][A-Za-z0-9-]+`,? (or|and) `[A-Za-z]").unwrap();
+    let (mut of_schema, mut of_loader) = (BTreeSet::new(), BTreeSet::new());
+    // The form of these is described by example.
+    let described = ["grants.*.upload.max_bytes", "log.filter"];
+    let all = walked(&schema).into_iter().filter(|(path, _)| !described.contains(&path.as_str()));
+    for (path, schema) in all {
+        let is_list = schema["type"] == "array";
+        let taken = if is_list { &schema["items"] } else { schema };
+        if taken["enum"].is_null() && taken["type"] != "string" {
+            continue;
+        }
+        let key = path.replace('*', "name");
+        let text = format!("{key} = {}\n", if is_list { "['no-such']" } else { "'no-such'" });
+        let problems = loaded(&text, &[], Mode::Production).unwrap_err();
+        let own = problems.lines().filter_map(|line| line.strip_prefix(&format!("{key}: ")));
+        if own.into_iter().any(|message| two_words.is_match(message)) {
+            of_loader.insert(path.clone());
+        }
+        if !refused(&text).is_empty() {
+            of_schema.insert(path);
+        }
+    }
+    assert!(of_schema.len() > 15, "{of_schema:?}");
+    of_schema.extend(WORDS_OF_THE_LOADER_ALONE.map(str::to_owned));
+    assert_eq!(of_loader, of_schema);
+}
+
 #[test]
 fn every_key_of_the_schema_is_known_to_the_loader() {
     let schema = json_schema::schema();

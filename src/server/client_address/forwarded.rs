@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// The header in which trusted proxies name the client.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ForwardedHeader {
     #[default]
     None,
@@ -15,19 +15,6 @@ pub(crate) enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
-}
-
-impl TryFrom<String> for ForwardedHeader {
-    type Error = &'static str;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        match name.as_str() {
-            "none" => Ok(Self::None),
-            "x-forwarded-for" => Ok(Self::XForwardedFor),
-            "forwarded" => Ok(Self::Forwarded),
-            _ => Err("it must be `none`, `x-forwarded-for` or `forwarded`"),
-        }
-    }
 }
 
 /// The client address that each proxy named, the nearest proxy's first. `None` where it is missing or no address.
