@@ -66,7 +66,9 @@ impl<U, const MIN: u64, const MAX: u64> Bounded<U, MIN, MAX> {
 
 impl<'de, U: Unit, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<U, MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = i64::deserialize(deserializer)?;
+        // The unit too: `100MiB` and `5s` are what other keys and other programs take.
+        let number = i64::deserialize(deserializer)
+            .map_err(|error| de::Error::custom(format_args!("{error}: a number of {}", U::NAME)))?;
         match u64::try_from(number) {
             Ok(within) if (MIN..=MAX).contains(&within) => Ok(Self(within, PhantomData)),
             Ok(_) | Err(_) => Err(de::Error::custom(message(number, (MIN, MAX), U::NAME))),

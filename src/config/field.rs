@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, de};
 
 use super::node::FIELD;
@@ -105,9 +105,39 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// A list; in an environment variable, its items separated by commas.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+/// A list; in an environment variable, its items separated by commas. The error names every invalid item.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
+                let (mut items, mut rules) = (Vec::new(), Vec::new());
+                loop {
+                    match list.next_element() {
+                        Ok(Some(item)) => items.push(item),
+                        Ok(None) if rules.is_empty() => return Ok(List(items)),
+                        Ok(None) => return Err(de::Error::custom(rules.join("; "))),
+                        // A list of unknown length may repeat its error forever.
+                        Err(error) if list.size_hint().is_none() => return Err(error),
+                        Err(error) => rules.push(error.to_string()),
+                    }
+                }
+            }
+        }
+
+        deserializer.deserialize_seq(Items(PhantomData))
+    }
+}
 
 /// A text that may be empty, by which a later layer takes back what an earlier one set.
 #[derive(Clone, Debug)]

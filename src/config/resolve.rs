@@ -156,6 +156,11 @@ pub(super) fn resolve(
         warnings.extend(of_callers);
         warnings.extend(repeated_grants);
         warnings.extend(warnings::unused_roles(&json));
+        warnings.extend(warnings::without_effect(&json));
+        warnings.extend(warnings::repeated_keys(&json));
+        warnings.extend(audit.iter().flatten().filter_map(audit::warning));
+        let hook = decision.iter().flatten();
+        warnings.extend(hook.filter_map(|hook| hook.warning(request_timeout)));
         warnings.extend(upstreams.unused(&roles));
         warnings.extend(warnings::unread_variables(&environment));
         warnings.extend(warnings::unknown_regions(&json));

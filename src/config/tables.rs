@@ -127,10 +127,14 @@ fn correct_below(
         path.push(key.clone());
         if is_table(path) && !matches!(value.kind, ValueKind::Table(_)) {
             let name = path.join(".");
-            problems.add(
-                name.as_str(),
-                format!("it must be a table: write its keys one by one, below `[{name}]`"),
-            );
+            let is_list_of_tables = name == "revoked" && matches!(value.kind, ValueKind::Array(_));
+            let message = if is_list_of_tables {
+                "it must be a table: tables `[[revoked]]` go into a file of their own, which `revoked.file` names"
+                    .to_owned()
+            } else {
+                format!("it must be a table: write its keys one by one, below `[{name}]`")
+            };
+            problems.add(name.as_str(), message);
             corrected.push(name);
             value.kind = ValueKind::Table(Map::new());
         }

@@ -15,7 +15,7 @@ use crate::audit::{
 use crate::config::bounds::{Bounded, Bytes, FileCount, Lines, Secs};
 use crate::config::field::{Clearable, Field};
 use crate::config::layers::NamedFile;
-use crate::config::problems::Problems;
+use crate::config::problems::{Problem, Problems};
 use crate::config::secret_file::read_secret;
 use crate::config::secret_reads::SecretReads;
 use crate::seal::SealKey;
@@ -236,6 +236,21 @@ fn resolve_sink(
         refusals_per_second: refusals_per_second?.non_zero(),
         instance,
     }))
+}
+
+/// Whether rotated files are deleted by their number before they are as old as `keep_secs` says.
+pub(crate) fn warning(audit: &AuditSettings) -> Option<Problem> {
+    let SinkSettings::File(file) = &audit.sink else { return None };
+    let (age, kept) = (file.max_age?.num_seconds(), file.max_rotated_age?.num_seconds());
+    let needed = kept.div_euclid(age) + i64::from(kept % age > 0);
+    (needed > i64::from(file.max_files)).then(|| Problem {
+        path: "audit.keep_secs".to_owned(),
+        message: format!(
+            "a busy replica deletes its oldest file before it is that old: it makes one each `max_file_age_secs`, and keeps \
+             {}; set `max_files` to at least {needed}",
+            file.max_files
+        ),
+    })
 }
 
 /// `None` for 0, which is no limit.

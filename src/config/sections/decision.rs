@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use super::body_secret::BodySecretSource;
 use crate::config::bounds::{Millis, Secs};
 use crate::config::environment::Mode;
 use crate::config::field::{Clearable, Field, List};
-use crate::config::problems::Problems;
+use crate::config::problems::{Problem, Problems};
 use crate::config::secret_reads::SecretReads;
 use crate::decision::{HookMode, HookSettings, HookUrl, ListedHeader, OnError};
 use appserver_domain::GrantName;
@@ -61,13 +62,22 @@ pub(crate) fn resolve(
     let hook_mode = problems.require(raw.mode);
     let cache_lifetime = problems.require(raw.cache_secs);
     let headers = problems.require(raw.headers).and_then(|List(headers)| {
-        let headers: BTreeSet<_> = headers.into_iter().collect();
-        if headers.len() > MAX_HEADERS {
+        let mut distinct = BTreeSet::new();
+        for header in headers {
+            if let Some(repeated) = distinct.replace(header) {
+                let repeated = repeated.as_str();
+                problems.add(
+                    "decision.headers",
+                    format!("`{repeated}` is listed more than once, and the case of letters makes no difference: remove the repetition"),
+                );
+            }
+        }
+        if distinct.len() > MAX_HEADERS {
             let message = format!("a hook gets at most {MAX_HEADERS} headers; list fewer");
             problems.add("decision.headers", message);
             return None;
         }
-        Some(headers)
+        Some(distinct)
     });
     let grants = problems.require(raw.grants).map(|List(grants)| grants);
     for unknown in grants.iter().flatten().filter(|name| !known_grants.contains(name.as_str())) {
@@ -99,6 +109,19 @@ pub(crate) fn resolve(
 }
 
 impl DecisionSource {
+    /// Whether a request ends before the hook counts as silent.
+    pub(crate) fn warning(&self, request_timeout: Duration) -> Option<Problem> {
+        let HookSettings { timeout, mode, .. } = &self.settings;
+        (*mode == HookMode::Enforce && *timeout >= request_timeout).then(|| Problem {
+            path: "decision.timeout_ms".to_owned(),
+            message: format!(
+                "a request ends after {} ms (`server.request_timeout_ms`), so that `decision.on_error` never decides: set \
+                 this to less",
+                request_timeout.as_millis()
+            ),
+        })
+    }
+
     pub(crate) fn read(&self) -> Result<SecretString, Problems> {
         self.secret.read()
     }

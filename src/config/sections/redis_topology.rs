@@ -26,7 +26,7 @@ pub(super) struct RawSentinel {
     /// Default `false`: the master is reached without TLS.
     master_tls: Field<bool>,
     /// Default empty: the Sentinels' default user.
-    username: Field<Clearable<String>>,
+    pub(super) username: Field<Clearable<String>>,
     /// Holds the Sentinels' password. White space at its end is trimmed.
     pub(super) password_file: Field<Clearable<PathBuf>>,
 }

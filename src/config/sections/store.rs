@@ -113,6 +113,22 @@ fn redis(
     secret_reads: &mut SecretReads,
 ) -> Option<RedisSource> {
     let mut sentinel = raw.sentinel;
+    if is_used {
+        let of_redis = (&raw.username, &raw.password_file);
+        let of_sentinels = (&sentinel.username, &sentinel.password_file);
+        for (key, (user, password)) in
+            [(PASSWORD_FILE, of_redis), (SENTINEL_PASSWORD_FILE, of_sentinels)]
+        {
+            let has_user = matches!(user.given(), Some(Clearable(Some(_))));
+            let has_password = matches!(password.given(), Some(Clearable(Some(_))));
+            if has_user && !has_password && !password.is_invalid() {
+                problems.add_absence(
+                    key,
+                    "a user authenticates with a password: name the file that holds it, or remove `username`",
+                );
+            }
+        }
+    }
     let sentinel_password_file = problems.take_set(std::mem::take(&mut sentinel.password_file));
     let arranged = RawTopology { mode: raw.mode, url: raw.url, sentinel, cluster: raw.cluster };
     let topology = redis_topology::resolve(arranged, is_used, problems);

@@ -129,7 +129,7 @@ roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, t
 server.colour: there is no such key; `appserver check --defaults` prints all keys
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
 server.listen: plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set `server.behind_proxy = true` where a proxy in front of AppServer terminates TLS
-server.max_connections: it must be an integer
+server.max_connections: it must be an integer: a number of connections
 sts.identity.access_key: the source `files` needs `id_file` and `secret_file`
 sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at either end, such as `cn-hangzhou`
 ");
@@ -482,5 +482,18 @@ fn a_key_of_another_table_of_the_same_entry_is_suggested() {
     grants.other.upload.callback.region: there is no such key; `appserver check --defaults` prints all keys
     grants.other.upload.signed_urls: there is no such key; is `grants.other.signed_urls` meant? `appserver check --defaults` prints all keys
     redis: there is no such key; is `store.redis` meant? `appserver check --defaults` prints all keys
+    ");
+}
+
+#[test]
+fn a_longer_key_of_the_same_name_is_suggested_and_revocations_have_a_file() {
+    let reported =
+        problems("[store.redis]\npassword = \"x\"\n[revoked]\nfiles = \"a\"\nuser = \"b\"\n");
+    let list = problems("[[revoked]]\nuser = \"company/alice\"\n");
+    insta::assert_snapshot!(format!("{reported}\n{list}"), @r"
+    revoked.files: there is no such key; is `file` meant? `appserver check --defaults` prints all keys
+    revoked.user: there is no such key; revocations are tables `[[revoked]]` of the file that `revoked.file` names
+    store.redis.password: there is no such key; is `password_file` meant? `appserver check --defaults` prints all keys
+    revoked: it must be a table: tables `[[revoked]]` go into a file of their own, which `revoked.file` names
     ");
 }

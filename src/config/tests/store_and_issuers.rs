@@ -352,3 +352,22 @@ issuers.one.client_ids: a value must not be empty: write the claim's value
 issuers.one.required.hd.pattern: it must not be empty: write a regular expression for the whole text, or remove the key
 ");
 }
+
+#[test]
+fn a_user_of_redis_or_of_its_sentinels_needs_a_password() {
+    let of = |text: &str| {
+        problems(&format!(
+            "[store]\nkind = \"redis\"\n[store.redis]\nencryption_key_file = \"key\"\n{text}\n"
+        ))
+    };
+    let found = [
+        of("url = \"redis://127.0.0.1\"\nusername = \"appserver\""),
+        of(
+            "mode = \"sentinel\"\nsentinel = { urls = [\"redis://127.0.0.1:26379\"], master = \"photos\", username = \"asker\" }",
+        ),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    store.redis.password_file: a user authenticates with a password: name the file that holds it, or remove `username`
+    store.redis.sentinel.password_file: a user authenticates with a password: name the file that holds it, or remove `username`
+    ");
+}

@@ -137,7 +137,7 @@ fn text_from_the_environment_is_converted_to_the_type_of_its_key() {
     insta::assert_snapshot!(loaded(SOUND, &wrong, Mode::Production).unwrap_err(), @r"
 server.behind_proxy: it must be `true` or `false`, without quotes
 server.listen_backlog: -1 is not between 1 and 65535 connections
-server.max_connections: it must be an integer
-server.max_streams: it must be an integer
+server.max_connections: it must be an integer: a number of connections
+server.max_streams: it must be an integer: a number of requests
 ");
 }

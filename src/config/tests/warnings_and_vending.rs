@@ -188,3 +188,67 @@ APPSERVER_SERVER_LISTEN: this variable is not read: two underscores follow `APPS
 ");
     assert_eq!(loaded(SOUND, &[], Mode::Production).unwrap().warnings, []);
 }
+
+#[test]
+fn keys_without_effect_cause_a_warning_that_names_what_turns_them_on() {
+    let warnings = |text: &str| {
+        let settings = loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).unwrap();
+        let lines =
+            settings.warnings.iter().map(|found| format!("{}: {}", found.path, found.message));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    for same in [
+        "[decision]\nurl = \"\"\ntimeout_ms = 300\nheaders = []\n",
+        "[store.redis]\nurl = \"\"\nkey_prefix = \"other\"\n",
+        "[audit]\nfile = \"\"\n",
+    ] {
+        assert_eq!(warnings(same), "", "{same}");
+    }
+    let found = [
+        "[decision]\nsecret_file = \"secret\"\nheaders = [\"X-App-Attest\"]\n",
+        "[decision]\nmode = \"shadow\"\n",
+        "[store.redis]\nurl = \"redis://127.0.0.1\"\nencryption_key_file = \"key\"\n",
+        "[store.redis.cluster]\nurls = [\"redis://127.0.0.1:6379\"]\n",
+        "[audit]\nfile = \"audit.jsonl\"\n",
+    ];
+    let found: Vec<_> = found.into_iter().map(warnings).collect();
+    insta::assert_snapshot!(found.join("\n"), @r"
+    decision.url: without it there is no hook, and `decision.secret_file`, `decision.headers` are set: set this to the hook's URL, or remove them
+    decision.url: without it there is no hook, and `decision.mode` is set: set this to the hook's URL, or remove it
+    store.kind: with `memory` replicas share nothing, and `store.redis.url` is set: set this to `redis`, or remove it
+    store.kind: with `memory` replicas share nothing, and `store.redis.cluster.urls` is set: set this to `redis`, or remove it
+    audit.sink: no file is written, and `audit.file` is set: set this to `file`, or remove it
+    ");
+}
+
+#[test]
+fn values_that_others_make_unreachable_cause_a_warning() {
+    let folder = folder(&[("policies/album.json", POLICY), ("key", ""), ("secret", "")]);
+    let warnings = |text: &str| {
+        let file = folder.path().join("app.toml");
+        std::fs::write(&file, format!("{SOUND}\n{text}")).unwrap();
+        let settings = load(&[file], &Environment::new(), Mode::Production).unwrap();
+        let lines =
+            settings.warnings.iter().map(|found| format!("{}: {}", found.path, found.message));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let file = "[audit]\nsink = \"file\"\nfile = \"audit.jsonl\"\nmax_file_age_secs = 86400\n";
+    let hook = "[decision]\nurl = \"https://hook.example.com/decide\"\nsecret_file = \"secret\"\n";
+    let redis = "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"redis://127.0.0.1\"\nencryption_key_file = \"key\"\n";
+    for sound in [format!("{file}keep_secs = 864000\n"), format!("{hook}timeout_ms = 9999\n")] {
+        assert_eq!(warnings(&sound), "", "{sound}");
+    }
+    let found = [
+        format!("{file}keep_secs = 864001\n"),
+        format!("{hook}timeout_ms = 10000\n[server]\nrequest_timeout_ms = 10000\n"),
+        format!("{redis}previous_encryption_key_file = \"key\"\n"),
+        "[tickets]\nkey_file = \"key\"\nprevious_key_file = \"key\"\n[server]\npublic_url = \"https://vend.example.com\"\n".to_owned(),
+    ];
+    let found: Vec<_> = found.iter().map(|text| warnings(text)).collect();
+    insta::assert_snapshot!(found.join("\n"), @r"
+    audit.keep_secs: a busy replica deletes its oldest file before it is that old: it makes one each `max_file_age_secs`, and keeps 10; set `max_files` to at least 11
+    decision.timeout_ms: a request ends after 10000 ms (`server.request_timeout_ms`), so that `decision.on_error` never decides: set this to less
+    store.redis.previous_encryption_key_file: it is the file of `encryption_key_file`, too, so that what the previous key encrypted cannot be decrypted: name the file of the previous key, or remove this key
+    tickets.previous_key_file: it is the file of `key_file`, too, so that what the previous key encrypted cannot be decrypted: name the file of the previous key, or remove this key
+    ");
+}

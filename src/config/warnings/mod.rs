@@ -5,10 +5,14 @@ mod placeholders;
 mod redundant;
 mod short_lived;
 mod unusable;
+mod without_effect;
 
 pub(super) use exposed_files::exposed_files;
 pub(super) use placeholders::{example_buckets, placeholders, unknown_regions};
-pub(super) use redundant::{repeated_grants, unread_proxies, unread_variables, unused_roles};
+pub(super) use redundant::{
+    repeated_grants, repeated_keys, unread_proxies, unread_variables, unused_roles,
+};
+pub(super) use without_effect::without_effect;
 
 use super::problems::Problem;
 use super::sections::clients::ResolvedClient;

@@ -1,5 +1,5 @@
-//! Valid entries that repeat others or have no effect: secrets of two clients, grants listed twice, roles without a grant,
-//! environment variables with one underscore after the prefix.
+//! Valid entries that repeat others or have no effect: secrets of two clients, grants listed twice, keys of files named twice,
+//! roles without a grant,//! environment variables with one underscore after the prefix.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -49,6 +49,27 @@ pub(in crate::config) fn repeated_grants(holders: &[(ClientId, Vec<GrantName>)])
         repeated.into_iter().map(problem).collect::<Vec<_>>()
     };
     holders.iter().flat_map(of_client).collect()
+}
+
+/// Files of a previous key that are also those of the present one.
+pub(in crate::config) fn repeated_keys(json: &Value) -> Vec<Problem> {
+    const PAIRS: [(&str, &str, &str); 3] = [
+        ("/store/redis", "encryption_key_file", "previous_encryption_key_file"),
+        ("/tickets", "key_file", "previous_key_file"),
+        ("/uploads", "encryption_key_file", "previous_encryption_key_file"),
+    ];
+    let repeated = PAIRS.iter().filter(|(table, current, previous)| {
+        let file = |key: &str| json.pointer(table)?.get(key)?.as_str();
+        file(previous).is_some_and(|own| !own.is_empty() && file(current) == Some(own))
+    });
+    let problem = |(table, current, previous): &(&str, &str, &str)| Problem {
+        path: format!("{}.{previous}", table.trim_start_matches('/').replace('/', ".")),
+        message: format!(
+            "it is the file of `{current}`, too, so that what the previous key encrypted cannot be decrypted: name the file \
+             of the previous key, or remove this key"
+        ),
+    };
+    repeated.map(problem).collect()
 }
 
 /// Roles that no grant names.
