@@ -110,10 +110,11 @@ impl RotatedFiles {
         self.number_of(plain).map_or(Ok(()), |number| fs::remove_file(self.numbered(number)))
     }
 
-    /// Removes the rotated files whose last line is older.
+    /// Removes the rotated files whose last line is older, also those that are left of a larger `max_files`.
     pub(super) fn remove_older(&self, than: DateTime<Utc>) -> io::Result<()> {
         let _held = self.names.lock();
-        for path in (1..=self.max_files).flat_map(|number| self.forms(number)) {
+        let numbers = (1..).take_while(|&number| number <= self.max_files || self.is_taken(number));
+        for path in numbers.flat_map(|number| self.forms(number)) {
             let Ok(there) = path.symlink_metadata() else { continue };
             if there.is_file() && DateTime::<Utc>::from(there.modified()?) < than {
                 fs::remove_file(path)?;
@@ -282,5 +283,18 @@ mod tests {
         files.remove_older(at("2016-01-12T12:00:00Z")).unwrap();
         assert_eq!(texts(&files), ["c", "", "", "", ""]);
         assert!(files.path.exists(), "the file that is written stays");
+    }
+
+    #[test]
+    fn files_beyond_a_number_that_was_lowered_are_deleted_by_age_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let before = RotatedFiles::new(path.clone(), 6);
+        for text in ["a", "b", "c", "d"] {
+            rotated(&before, text);
+        }
+        let files = RotatedFiles::new(path, 2);
+        files.remove_older("9999-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(texts(&before)[..4], ["", "", "", ""]);
     }
 }

@@ -77,6 +77,11 @@ impl JwtRefusal {
         self.client.as_ref()
     }
 
+    /// Whether its text has claims of the token, which can be about its user.
+    pub(crate) fn quotes_claims(&self) -> bool {
+        self.detail.is_some()
+    }
+
     /// Whether the same token may be accepted once the issuer's keys have been fetched again.
     pub(crate) fn may_end_with_newer_keys(&self) -> bool {
         matches!(self.problem, JwtProblem::UnknownKey | JwtProblem::Signature)

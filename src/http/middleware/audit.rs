@@ -12,6 +12,7 @@ use crate::audit::{
     Decision, DenialReason, Event, ObjectRecord, Request, SignatureRecord, TokenFields, UserNames,
     session_fields,
 };
+use crate::auth::AuthError;
 use crate::callback::UploadClaims;
 use crate::grant::Refusal;
 use crate::http::api::Api;
@@ -200,6 +201,7 @@ fn may_name_user(error: &ApiError) -> bool {
         | ApiError::Revoked(_)
         | ApiError::DecisionRefused(_)
         | ApiError::Refused(Refusal::Value(_) | Refusal::Policy(_)) => true,
+        ApiError::Unauthenticated(AuthError::Jwt(refusal)) => refusal.quotes_claims(),
         ApiError::Refused(
             Refusal::NotGranted
             | Refusal::UploadsOnly { .. }

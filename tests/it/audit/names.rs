@@ -1,6 +1,6 @@
 //! Lines without the names of users.
 
-use appserver_emulator::{Fault, demo_jwt};
+use appserver_emulator::{Fault, demo_jwt, demo_jwt_for};
 use serde_json::json;
 
 use super::{lines, refused, to_file};
@@ -38,6 +38,10 @@ async fn with_hashed_subjects_no_line_has_a_name_and_each_user_is_found_by_it() 
     }
     assert_eq!(ask(&stage, "alice", "/v1/tickets", &json!({})).await.status, 200);
     assert_eq!(token(&stage, "alice", "?Grant=none").await.status, 403);
+    // The reason quotes the audience of a token that is for somebody else.
+    let astray = demo_jwt_for("alice", "of-alice", stage.clock.now());
+    let astray = stage.request("GET", "/v1/token").bearer_auth(astray);
+    assert_eq!(stage.send(astray).await.status, 401);
     // The reason quotes the policy that the caller sent, and the grant's.
     let beyond = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/users/bob/*"}]}"#;
     let beyond = ask(&stage, "alice", "/v1/token", &json!({ "Policy": beyond })).await;
