@@ -1,7 +1,7 @@
 //! The list that replicas share through Redis, as one replica keeps up with it.
 //!
-//! Redis may lose what it keeps. Then its version is gone, and each replica puts back what it still knows before any of them
-//! trusts the list again.
+//! Redis may lose what it keeps. Then its version is gone, or older than one that a replica has read, and each replica puts back
+//! what it still knows before any of them trusts the list again.
 
 use std::sync::Arc;
 
@@ -58,9 +58,16 @@ impl SharedRevocations {
         let Some(read) = read_list(redis, &self.version, &self.mark, &before).await else {
             return Polled::Unreachable;
         };
-        let Some(ReadRevocations { version, mut list, unreadable }) = read else {
+        let Some(ReadRevocations { mut version, mut list, unreadable }) = read else {
             return Polled::Unchanged;
         };
+        if is_older(&version, &self.version) {
+            // Redis was restored from an earlier state, or another one that knows less has taken its place.
+            if redis.distrust_revocations(&version).await.is_none() {
+                return Polled::Unreachable;
+            }
+            version.clear();
+        }
         self.unreadable = unreadable;
         if version.is_empty() {
             let lost: Vec<_> = own.since(&list, now).iter().cloned().collect();
@@ -80,7 +87,7 @@ impl SharedRevocations {
                 }
                 list.insert(revocation);
             }
-            if redis.settle_revocations().await.is_none() {
+            if redis.settle_revocations(&self.version).await.is_none() {
                 return Polled::Unreachable;
             }
             // Another replica may have put some back as well: the next look reads all of them.
@@ -115,6 +122,12 @@ impl SharedRevocations {
     pub(crate) async fn undo(redis: &Redis, what: &Revoked) -> Option<bool> {
         redis.remove_revocation(&parts(what)).await
     }
+}
+
+/// Whether both are versions, and the first is the older one.
+fn is_older(version: &str, known: &str) -> bool {
+    let number = |version: &str| version.parse::<u64>().ok();
+    number(version).zip(number(known)).is_some_and(|(version, known)| version < known)
 }
 
 /// The list, unless its version is the known one; `None` if Redis does not answer.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use secrecy::SecretSlice;
 
-use super::lease::Lease;
 use super::redis::{Redis, millis};
 use crate::telemetry::StoreOperation;
 
@@ -63,7 +62,6 @@ impl Redis {
         before: &ReaderMark,
     ) -> Option<RevocationPage> {
         let (offset, most) = (offset.to_string(), READ_AT_ONCE.to_string());
-        let version = Lease::new_id();
         let arguments = [
             b"read".as_slice(),
             known.as_bytes(),
@@ -71,7 +69,6 @@ impl Redis {
             most.as_bytes(),
             reader.0.as_bytes(),
             before.0.as_bytes(),
-            version.as_bytes(),
         ];
         let (version, is_known, taken, pairs, _) = self.revocations(&arguments).await?;
         let values = pairs.chunks_exact(2).filter_map(|pair| {
@@ -115,7 +112,6 @@ impl Redis {
         let id = self.names.id(parts);
         let sealed = self.seal.seal(&sealed_name(&id), value);
         let (life, most) = (millis(life).to_string(), MAX_VALUES.to_string());
-        let version = Lease::new_id();
         let arguments = [
             b"put".as_slice(),
             id.as_bytes(),
@@ -123,22 +119,25 @@ impl Redis {
             life.as_bytes(),
             if replace { b"1" } else { b"0" },
             most.as_bytes(),
-            version.as_bytes(),
         ];
         self.revocations(&arguments).await.map(|(_, done, ..)| done)
     }
 
     /// Removes the value that these parts identify. Returns whether there was one.
     pub(crate) async fn remove_revocation(&self, parts: &[impl AsRef<str>]) -> Option<bool> {
-        let (id, version) = (self.names.id(parts), Lease::new_id());
-        let arguments = [b"remove".as_slice(), id.as_bytes(), version.as_bytes()];
+        let id = self.names.id(parts);
+        let arguments = [b"remove".as_slice(), id.as_bytes()];
         self.revocations(&arguments).await.map(|(_, done, ..)| done)
     }
 
-    /// Declares the list complete.
-    pub(crate) async fn settle_revocations(&self) -> Option<()> {
-        let version = Lease::new_id();
-        self.revocations(&[b"settle", version.as_bytes()]).await.map(drop)
+    /// Declares that the list of this version has lost some of it.
+    pub(crate) async fn distrust_revocations(&self, version: &str) -> Option<()> {
+        self.revocations(&[b"distrust", version.as_bytes()]).await.map(drop)
+    }
+
+    /// Declares the list complete, with a version that is later than the known one.
+    pub(crate) async fn settle_revocations(&self, known: &str) -> Option<()> {
+        self.revocations(&[b"settle", known.as_bytes()]).await.map(drop)
     }
 
     async fn revocations(&self, arguments: &[&[u8]]) -> Option<RawRevocations> {

@@ -399,6 +399,66 @@ async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back()
     fleet.close();
 }
 
+/// A snapshot from before the revocation, and either key alone, as an eviction removes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_loses_a_part_of_its_list_gets_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("store-key");
+    std::fs::write(&key, KEY).unwrap();
+    let config = format!(
+        "store.redis.encryption_key_file = \"{}\"\nstore.redis.timeout_ms = 5000\n",
+        key.display()
+    );
+    let fleet = Fleet::of(2, &config).await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    let mut redis = fleet.redis.connection().await;
+    let names = ["*:revocations", "*:revocations-until"];
+    let revoked = |name: &str| revoke(&command, &["user", name, "--for", "12h"]).0;
+    let listed = async |name: &str| {
+        let start = format!("user `{name}` until ");
+        until(&start, async || revoke(&command, &["--list"]).1.contains(&start)).await;
+    };
+    let jwt = |user: &str| demo_jwt(user, fleet.clock.now());
+    let refused = async |user: &str| {
+        for replica in [0, 1] {
+            let what = format!("replica {replica} refuses {user}");
+            let code = async || fleet.user(replica, &jwt(user)).await.0;
+            until(&what, async || code().await == "Forbidden.Revoked").await;
+        }
+    };
+    assert_eq!(revoked("demo/bob"), Some(0));
+    refused("bob").await;
+    let mut dumps = Vec::new();
+    for pattern in names {
+        let found: Vec<String> =
+            redis::cmd("KEYS").arg(pattern).query_async(&mut redis).await.unwrap();
+        let [name] = &found[..] else { panic!("{found:?}") };
+        let dump: Vec<u8> = redis::cmd("DUMP").arg(name).query_async(&mut redis).await.unwrap();
+        dumps.push((name.clone(), dump));
+    }
+    assert_eq!(revoked("demo/alice"), Some(0));
+    refused("alice").await;
+    let mut restore = redis::pipe();
+    restore.atomic();
+    for (name, dump) in &dumps {
+        restore.cmd("RESTORE").arg(name).arg(0).arg(dump.as_slice()).arg("REPLACE");
+    }
+    let () = restore.query_async(&mut redis).await.unwrap();
+    // Long enough for both to have looked.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    listed("demo/alice").await;
+    refused("alice").await;
+    for (name, _) in &dumps {
+        let () = redis::cmd("DEL").arg(name).query_async(&mut redis).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        for user in ["alice", "bob"] {
+            listed(&format!("demo/{user}")).await;
+            refused(user).await;
+        }
+    }
+    fleet.close();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_a_replica_does_not_enforce_fails_loudly() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
 -- The revocations that replicas share: values by their ids, each with the time at which it ends.
 -- KEYS: a hash of the values and of the list's `version`, a sorted set of the times, a sorted set of the replicas that read.
 -- The set of times has a member `version`, too, so that a set that is lost is noticed. A list without a version is not
--- complete: replicas put back what they know.
--- ARGV: `read`, `put`, `remove`, `settle` or `readers`; then for `read`: the known version, the number of values to skip, the
--- most to return, the reader as it describes itself and as it did before, both empty for none, a new version; for `put`: id,
--- value, its lifetime in milliseconds, whether it replaces another, the most values, a new version; for `remove`: id, a new
--- version; for `settle`: a new version; for `readers`: the most to return.
+-- complete: replicas put back what they know. Versions grow, so that a list that was restored from an older state is noticed.
+-- ARGV: `read`, `put`, `remove`, `distrust`, `settle` or `readers`; then for `read`: the known version, the number of values to
+-- skip, the most to return, the reader as it describes itself and as it did before, both empty for none; for `put`: id, value,
+-- its lifetime in milliseconds, whether it replaces another, the most values; for `remove`: id; for `distrust`: a version; for
+-- `settle`: the newest version that the replica knows; for `readers`: the most to return.
 -- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids and
 -- values in turn or the readers of the last seconds, the number of foreign values.
 local clock = redis.call('TIME')
@@ -31,10 +31,12 @@ local longest = 31708800000
 -- A replica reads twice a second. One that has not read for this long, in milliseconds, is gone.
 local reader_life = 3000
 
-local function change(to)
-  redis.call('HSET', KEYS[1], 'version', to)
+-- A version is later than the one before, and than `least`.
+local function change(least)
+  local before = math.max(tonumber(version) or 0, tonumber(least) or 0)
+  version = string.format('%.0f', math.max(before + 1, now))
+  redis.call('HSET', KEYS[1], 'version', version)
   redis.call('ZADD', KEYS[2], 9e15, 'version')
-  version = to
 end
 
 -- Removes what has ended, up to a thousand. The list is read in parts, so nothing is removed without a change of its version.
@@ -46,7 +48,7 @@ if action == 'put' or action == 'remove' or #ended == 1000 then
   end
   kept = kept - #ended
   if version ~= '' and #ended > 0 then
-    change(ARGV[#ARGV])
+    change()
   end
 end
 
@@ -84,12 +86,14 @@ elseif action == 'put' then
   local old = redis.call('HMGET', KEYS[1], ARGV[2])[1]
   if old and ARGV[5] == '0' then
     done = 1
+    -- Its time may be lost alone.
+    redis.call('ZADD', KEYS[2], 'NX', now + math.min(tonumber(ARGV[4]), longest), ARGV[2])
   elseif old or kept <= tonumber(ARGV[6]) then
     done = 1
     redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
     redis.call('ZADD', KEYS[2], now + math.min(tonumber(ARGV[4]), longest), ARGV[2])
     if version ~= '' then
-      change(ARGV[#ARGV])
+      change()
     end
   end
 elseif action == 'remove' then
@@ -98,12 +102,17 @@ elseif action == 'remove' then
     redis.call('ZREM', KEYS[2], ARGV[2])
     redis.call('HDEL', KEYS[1], ARGV[2])
     if version ~= '' then
-      change(ARGV[#ARGV])
+      change()
     end
+  end
+elseif action == 'distrust' then
+  if version == ARGV[2] then
+    redis.call('HDEL', KEYS[1], 'version')
+    version = ''
   end
 elseif action == 'settle' then
   if version == '' then
-    change(ARGV[#ARGV])
+    change(ARGV[2])
   end
   done = 1
 end

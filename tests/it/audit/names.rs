@@ -70,7 +70,7 @@ async fn with_hashed_subjects_no_line_has_a_name_and_each_user_is_found_by_it() 
     };
     // The lines of refusals are written by the time of the stop; the files of the configuration go with the stage.
     crate::stage::until("written", async || {
-        path.exists() && lines(&path).len() == 7 && refused(&path).len() == 4
+        path.exists() && lines(&path).len() == 7 && refused(&path).len() >= 4
     })
     .await;
     let found = [
@@ -87,7 +87,8 @@ async fn with_hashed_subjects_no_line_has_a_name_and_each_user_is_found_by_it() 
     for line in &all {
         let text = line.to_string();
         assert!(!text.contains("alice") && !text.contains("bob"), "{text}");
-        assert!(line["Subject"].as_str().unwrap().starts_with("hmac:"), "{text}");
+        // A refused token has none.
+        assert!(line["Subject"].as_str().is_none_or(|one| one.starts_with("hmac:")), "{text}");
         assert!(line.get("Policy").is_none() && line.get("PolicySha256").is_none(), "{text}");
     }
     let hashed = |member: &str| {
