@@ -45,6 +45,7 @@ pub(crate) use sections::body_secret::DEMO_SECRET as DEMO_CALLBACK_SECRET;
 pub(crate) use sections::decision::DecisionSource;
 pub(crate) use sections::identity::{IdentitySource, OidcSource};
 pub use sections::log::LogFormat;
+pub(crate) use sections::redis_topology::key_of as redis_addresses_key;
 pub(crate) use sections::revoked::RevokedFile;
 pub(crate) use sections::upstreams::UpstreamSettings;
 pub use settings::Settings;

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::auth::{FetchProblem, Issuer};
 use crate::config::{Problem, Settings};
 use crate::outbound::Egress;
-use crate::store::{RedisCheck, StoreSettings};
+use crate::store::{RedisCheck, RedisCheckError, StoreSettings};
 use crate::telemetry::with_causes;
 
 const STORE: &str = "store";
@@ -23,23 +23,43 @@ pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -
     let address = redis.topology.to_string();
     let finding = match timeout_at(deadline, redis.check()).await {
         Ok(Ok(check)) => rate(&check),
-        Ok(Err(problem)) => Finding::failed(STORE, with_causes(&problem)).fix(
-            "check `store.redis` against the server: mode, address, TLS, user and password; until then each replica works \
-             alone",
-        ),
+        Ok(Err(problem)) => Finding::failed(STORE, with_causes(&problem)).fix(match &problem {
+            RedisCheckError::Redis(_) => {
+                "check `store.redis` against the server: mode, address, TLS, user and password; until then each replica \
+                 works alone"
+            }
+            RedisCheckError::Sentinels(_) => {
+                "check `store.redis.sentinel` against the Sentinels: `urls`, TLS, `username` and `password_file`; until then \
+                 each replica works alone"
+            }
+            RedisCheckError::Master(_) => {
+                "check `store.redis.username` and `password_file` against the master, and `master` and `master_tls` in \
+                 `store.redis.sentinel`; until then each replica works alone"
+            }
+        }),
         Err(_) => Finding::out_of_time(STORE),
     };
     finding.of(address)
 }
 
-fn rate(RedisCheck { version, forbidden, needs_cluster_mode }: &RedisCheck) -> Finding {
+fn rate(
+    RedisCheck { version, forbidden, forbidden_keys, needs_cluster_mode }: &RedisCheck,
+) -> Finding {
     if *needs_cluster_mode {
         return Finding::failed(STORE, "this server is a node of a Redis Cluster").fix(
             "set `store.redis.mode` to `cluster` and `store.redis.cluster.urls` to the addresses of some nodes",
         );
     }
+    let rights: Vec<_> = forbidden.iter().map(|name| format!("+{name}")).collect();
+    if let Some(keys) = forbidden_keys {
+        let message =
+            format!("the user lacks the right to the keys of `store.redis.key_prefix`, `{keys}`");
+        let rights = [&[format!("~{keys}")], &rights[..]].concat().join(" ");
+        return Finding::failed(STORE, message).fix(format!(
+            "give the user these rights: {rights}; or set `store.redis.key_prefix` to the prefix of its keys"
+        ));
+    }
     if !forbidden.is_empty() {
-        let rights: Vec<_> = forbidden.iter().map(|name| format!("+{name}")).collect();
         return Finding::failed(STORE, "the user lacks rights to commands that are needed")
             .fix(format!("give the user these rights: {}", rights.join(" ")));
     }

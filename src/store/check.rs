@@ -1,9 +1,9 @@
 //! Checks for `doctor` whether a Redis permits every command that the scripts use.
 
-use super::StoreError;
 use super::connector::{Connection, Connector};
 use super::settings::RedisSettings;
 use super::topology::RedisTopology;
+use futures_util::future::join_all;
 use redis::{Cmd, ErrorKind, InfoDict, RedisError, ServerErrorKind, cmd};
 
 /// The result of the check of a Redis that answers.
@@ -13,20 +13,50 @@ pub(crate) struct RedisCheck {
     pub(crate) version: Option<String>,
     /// Commands that the scripts need and the user may not run, as access lists name them.
     pub(crate) forbidden: Vec<&'static str>,
+    /// The keys that the user may not use, as access lists name them.
+    pub(crate) forbidden_keys: Option<String>,
     /// Whether it is a node of a Redis Cluster, and configured as a server of its own.
     pub(crate) needs_cluster_mode: bool,
 }
 
+/// Why the check ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RedisCheckError {
+    #[error("Redis cannot be used")]
+    Redis(#[from] RedisError),
+    #[error("no Sentinel can be used")]
+    Sentinels(#[source] RedisError),
+    #[error("the Sentinels answer, and their master cannot be used")]
+    Master(#[source] RedisError),
+}
+
+/// Whether a command may be run.
+enum Right {
+    Granted,
+    /// Not the command.
+    NoCommand,
+    /// The command, but not on these keys.
+    NoKeys,
+}
+
+/// Keys in so many slots: a node of a cluster has all of them only if it has nearly every slot.
+const SLOTS_TRIED: u32 = 64;
+
 impl RedisSettings {
     /// Connects, and runs each command of the scripts once, on keys that only this check uses.
-    pub(crate) async fn check(&self) -> Result<RedisCheck, StoreError> {
-        let mut connection = Connector::new(self)?.connect().await?;
+    pub(crate) async fn check(&self) -> Result<RedisCheck, RedisCheckError> {
+        let connector = Connector::new(self)?;
+        let mut connection = match connector.connect().await {
+            Ok(connection) => connection,
+            Err(error) => return Err(explained(error, &connector).await),
+        };
         let info = allowed(connection.info().await)?;
         let mode: Option<String> = info.as_ref().and_then(|info| info.get("redis_mode"));
         let is_cluster_node = mode.as_deref() == Some("cluster");
         let mut check = RedisCheck {
             version: info.and_then(|info| info.get("redis_version")),
             forbidden: Vec::new(),
+            forbidden_keys: None,
             needs_cluster_mode: is_cluster_node && !self.is_cluster(),
         };
         for (name, command) in self.commands() {
@@ -34,13 +64,28 @@ impl RedisSettings {
                 break;
             }
             match is_allowed(&command, &mut connection).await {
-                Ok(true) => {}
-                Ok(false) => check.forbidden.push(name),
+                Ok(Right::Granted) => {}
+                Ok(Right::NoCommand) => check.forbidden.push(name),
+                Ok(Right::NoKeys) => check.forbidden_keys = Some(format!("{}:*", self.key_prefix)),
                 Err(error) if is_redirection(&error) => check.needs_cluster_mode = true,
                 Err(error) => return Err(error.into()),
             }
         }
+        if matches!(self.topology, RedisTopology::Single(_)) && !check.needs_cluster_mode {
+            check.needs_cluster_mode = self.redirects(&connection).await;
+        }
         Ok(check)
+    }
+
+    /// Whether the server names other nodes for some keys, which every user may learn who may read them.
+    async fn redirects(&self, connection: &Connection) -> bool {
+        let read = async |number: u32| {
+            let mut get = cmd("GET");
+            get.arg(self.key_prefix.in_slot(number));
+            get.query_async::<redis::Value>(&mut connection.clone()).await
+        };
+        let answers = join_all((0..SLOTS_TRIED).map(read)).await;
+        answers.iter().filter_map(|answer| answer.as_ref().err()).any(is_redirection)
     }
 
     fn is_cluster(&self) -> bool {
@@ -94,12 +139,25 @@ impl RedisSettings {
 const SCRIPT: &str = "return 1";
 const SCRIPT_SHA1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
 
-async fn is_allowed(command: &Cmd, connection: &mut Connection) -> Result<bool, RedisError> {
+/// The error of a connection. With Sentinels it is said which of the two logins it is about: both may be wrong in the same way.
+async fn explained(error: RedisError, connector: &Connector) -> RedisCheckError {
+    match connector.try_sentinels().await {
+        None => RedisCheckError::Redis(error),
+        Some(Err(error)) => RedisCheckError::Sentinels(error),
+        Some(Ok(())) => RedisCheckError::Master(error),
+    }
+}
+
+async fn is_allowed(command: &Cmd, connection: &mut Connection) -> Result<Right, RedisError> {
     match command.query_async::<redis::Value>(connection).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.code() == Some("NOPERM") => Ok(false),
+        Ok(_) => Ok(Right::Granted),
+        Err(error) if error.code() == Some("NOPERM") => {
+            // `…to access one of the keys used as arguments` or `No permissions to access a key`, in Redis 6 and 7.
+            let is_of_keys = error.to_string().contains("to access");
+            Ok(if is_of_keys { Right::NoKeys } else { Right::NoCommand })
+        }
         // The user may run scripts, but not load this one.
-        Err(error) if error.code() == Some("NOSCRIPT") => Ok(true),
+        Err(error) if error.code() == Some("NOSCRIPT") => Ok(Right::Granted),
         Err(error) => Err(error),
     }
 }

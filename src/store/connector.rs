@@ -85,6 +85,16 @@ impl Connector {
         }
     }
 
+    /// Whether one of the Sentinels can be used; `None` where there are none.
+    pub(super) async fn try_sentinels(&self) -> Option<Result<(), RedisError>> {
+        let Self::Sentinel(sentinel) = self else { return None };
+        let mut client = match sentinel.client() {
+            Ok(client) => client,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(client.async_get_sentinel_client().await.map(|_| ()))
+    }
+
     /// Opens a new connection, to a master if it can be known which server is one.
     pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()

@@ -25,7 +25,7 @@ use appserver_domain::clock::Clock;
 
 pub(crate) use self::redis::{CallResult, Redis};
 pub(crate) use budget::{BudgetTerms, Reservation};
-pub(crate) use check::RedisCheck;
+pub(crate) use check::{RedisCheck, RedisCheckError};
 pub(crate) use deliveries::KeepOutcome;
 pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
@@ -76,6 +76,14 @@ impl Store {
         match self {
             Self::Memory => false,
             Self::Redis(redis) => !redis.is_up(),
+        }
+    }
+
+    /// Why Redis refuses this user, if that is why the store is degraded.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        match self {
+            Self::Memory => None,
+            Self::Redis(redis) => redis.refusal(),
         }
     }
 

@@ -34,6 +34,11 @@ impl KeyPrefix {
     pub(super) fn common(&self, kind: &str) -> String {
         self.name("common", kind)
     }
+
+    /// A key of its own slot, which is never written.
+    pub(super) fn in_slot(&self, number: u32) -> String {
+        self.name(&format!("doctor-{number}"), "slot")
+    }
 }
 
 /// The Redis keys of one session, one client, one user or one upload.

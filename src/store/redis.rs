@@ -99,6 +99,10 @@ impl Redis {
         self.connection.is_up()
     }
 
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.connection.refusal()
+    }
+
     pub(super) fn expected_replicas(&self) -> NonZeroU32 {
         self.expected_replicas
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, cmd};
+use redis::{ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, cmd};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -41,6 +41,8 @@ pub(super) struct Probe {
 #[derive(Default)]
 struct State {
     connection: Option<Connection>,
+    /// The last error, if the server refused this user or what it did, until a connection is opened.
+    refusal: Option<String>,
     /// Counts connections: a failure on an earlier one must not take the present one down.
     number: u64,
 }
@@ -52,6 +54,16 @@ enum CallError {
     Redis(#[from] RedisError),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+}
+
+impl CallError {
+    /// The error's text, if Redis answered that this user may not do that.
+    fn refusal(&self) -> Option<String> {
+        let Self::Redis(error) = self else { return None };
+        let is_refusal = error.kind() == ErrorKind::AuthenticationFailed
+            || matches!(error.code(), Some("NOPERM" | "WRONGPASS" | "NOAUTH"));
+        is_refusal.then(|| error.to_string())
+    }
 }
 
 impl RedisConnection {
@@ -76,6 +88,11 @@ impl RedisConnection {
 
     pub(super) fn is_up(&self) -> bool {
         self.state().connection.is_some()
+    }
+
+    /// Why Redis refuses this user, if that is why the connection is down.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.state().refusal.clone()
     }
 
     /// The number of the present connection, or of the last one while Redis does not answer.
@@ -142,6 +159,7 @@ impl RedisConnection {
     fn go_up(&self, connection: Connection) {
         let mut state = self.state();
         state.number += 1;
+        state.refusal = None;
         state.connection = Some(connection);
         drop(state);
         self.changes.send_replace(());
@@ -150,10 +168,13 @@ impl RedisConnection {
     }
 
     fn go_down(self: &Arc<Self>, error: &CallError) {
+        let refusal = error.refusal();
+        let event = if refusal.is_some() { "refuses this user" } else { "does not answer" };
+        self.state().refusal = refusal;
         self.changes.send_replace(());
         self.metrics.degraded(true);
         tracing::warn!(
-            "store_degraded: Redis does not answer; this replica works alone with its part of the budget: {error}"
+            "store_degraded: Redis {event}; this replica works alone with its part of the budget: {error}"
         );
         tokio::spawn(reconnect(Arc::downgrade(self), error.to_string()));
     }

@@ -476,6 +476,7 @@ async fn redis_is_tested_command_by_command() {
         (store(&redis.url(), "", ""), 0),
         (store(&redis.url(), "right", &file), 0),
         (store(&redis.url(), "poor", &file), 69),
+        (store(&redis.url(), "right", &format!("{file}\nkey_prefix = \"other\"")), 69),
         (store(&redis.url(), "nobody", &file), 69),
     ] {
         let Ended(code, printed) = setup.run(&store);
@@ -496,6 +497,10 @@ All is well.
 
 failed   store <redis>: the user lacks rights to commands that are needed
          fix: give the user these rights: +hset +zcard
+appserver: 1 check failed
+
+failed   store <redis>: the user lacks the right to the keys of `store.redis.key_prefix`, `other:*`
+         fix: give the user these rights: ~other:*; or set `store.redis.key_prefix` to the prefix of its keys
 appserver: 1 check failed
 
 failed   store <redis>: Redis cannot be used: Password authentication failed - AuthenticationFailed

@@ -286,27 +286,34 @@ async fn a_cluster_is_reached_by_tls_with_a_user_and_a_password() {
     let store = [("MODE", "cluster"), ("CLUSTER__URLS", urls.as_str())];
     let finding = two_services_share(&store, &authority).await;
     assert!(finding.contains("every command that is needed works"), "{finding}");
-    // As a server of its own, a node is no store.
+    // As a server of its own, a node is no store, also for a user who may not ask what it is.
     let url = cluster.node(0).tls_url();
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let key = service.folder().join("seal-key");
     std::fs::write(&key, "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n").unwrap();
     let key = key.display().to_string();
-    let output = run(
-        &["doctor", "--config", &service.config()],
-        &[
-            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
-            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
-            ("APPSERVER__STORE__KIND", "redis"),
-            ("APPSERVER__STORE__REDIS__URL", &url),
-            ("APPSERVER__STORE__REDIS__ENCRYPTION_KEY_FILE", &key),
-            ("SSL_CERT_FILE", &authority),
-        ],
-    );
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(said.contains("this server is a node of a Redis Cluster"), "{said}");
-    assert!(said.contains("set `store.redis.mode` to `cluster`"), "{said}");
+    let password = service.folder().join("password");
+    std::fs::write(&password, PASSWORD).unwrap();
+    let password = password.display().to_string();
+    for login in [("", ""), (USER, password.as_str())] {
+        let output = run(
+            &["doctor", "--config", &service.config()],
+            &[
+                ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+                ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+                ("APPSERVER__STORE__KIND", "redis"),
+                ("APPSERVER__STORE__REDIS__URL", &url),
+                ("APPSERVER__STORE__REDIS__USERNAME", login.0),
+                ("APPSERVER__STORE__REDIS__PASSWORD_FILE", login.1),
+                ("APPSERVER__STORE__REDIS__ENCRYPTION_KEY_FILE", &key),
+                ("SSL_CERT_FILE", &authority),
+            ],
+        );
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains("this server is a node of a Redis Cluster"), "{said}");
+        assert!(said.contains("set `store.redis.mode` to `cluster`"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -325,4 +332,43 @@ async fn the_master_of_sentinels_is_reached_by_tls_with_a_user_and_a_password() 
     ];
     let finding = two_services_share(&store, &authority).await;
     assert!(finding.contains("every command that is needed works"), "{finding}");
+    // Of two wrong passwords, the finding says whose is wrong.
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let file = |name: &str, text: &str| {
+        let path = service.folder().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let seal_key = file("seal-key", "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n");
+    let wrong = file("wrong", "no-such-password");
+    let right = file("password", PASSWORD);
+    let of_sentinels = file("sentinel-password", SENTINEL_PASSWORD);
+    for (passwords, whose) in [
+        ([&wrong, &of_sentinels], "the Sentinels answer, and their master cannot be used: "),
+        ([&right, &wrong], "no Sentinel can be used: "),
+    ] {
+        let more = [
+            ("KIND", "redis"),
+            ("REDIS__USERNAME", USER),
+            ("REDIS__PASSWORD_FILE", passwords[0]),
+            ("REDIS__SENTINEL__PASSWORD_FILE", passwords[1]),
+            ("REDIS__ENCRYPTION_KEY_FILE", &seal_key),
+        ];
+        let more = more.into_iter().map(|(key, value)| (key.to_owned(), value));
+        let store = store.iter().map(|(key, value)| (format!("REDIS__{key}"), *value));
+        let named: Vec<_> = more.chain(store).collect();
+        let named = named.iter().map(|(key, value)| (format!("APPSERVER__STORE__{key}"), *value));
+        let named: Vec<_> = named.collect();
+        let mut environment: Vec<_> =
+            named.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        environment.extend([
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+            ("SSL_CERT_FILE", authority.as_str()),
+        ]);
+        let output = run(&["doctor", "--config", &service.config()], &environment);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains(whose), "{said}");
+    }
 }

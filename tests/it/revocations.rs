@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::binary::{run, text};
 use crate::fleet::Fleet;
+use crate::redis_server::{RIGHTS, RedisServer};
 use crate::stage::{Answer, START, Setting, Stage, secret, until};
 
 /// A revocation's end on the clock of a stage.
@@ -624,4 +625,39 @@ async fn a_revoked_client_is_refused_by_its_secret_too() {
         secret("client-002")
     );
     stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_redis_is_told_from_silence_and_silence_names_the_modes_key() {
+    let redis = RedisServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = command_config(folder.path(), Some(&redis.url()));
+    let password = folder.path().join("password");
+    std::fs::write(&password, "abc").unwrap();
+    let password = password.display().to_string();
+    let rights = format!("other on >abc {}", RIGHTS.replace("~appserver:*", "~other:*"));
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg(rights.split_whitespace().collect::<Vec<_>>());
+    let () = acl.query_async(&mut redis.connection().await).await.unwrap();
+    let list = |variables: &[(&str, &str)]| {
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(key, value)| (format!("APPSERVER__STORE__REDIS__{key}"), *value))
+            .collect();
+        let variables: Vec<_> =
+            variables.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        let ended = run(&["revoke", "--config", &config, "--list"], &variables);
+        (ended.status.code(), text(&ended.stdout) + &text(&ended.stderr))
+    };
+    let user = [("USERNAME", "other"), ("PASSWORD_FILE", password.as_str())];
+    let (code, refused) = list(&user);
+    assert!(code == Some(69) && refused.contains("Redis refuses the user"), "{refused}");
+    assert!(
+        refused.contains("access one of the keys") && !refused.contains("does not answer"),
+        "{refused}"
+    );
+    let cluster = [("MODE", "cluster"), ("URL", ""), ("CLUSTER__URLS", "redis://127.0.0.1:9")];
+    let (code, silent) = list(&cluster);
+    let expected = "Redis does not answer (`store.redis.cluster.urls`)";
+    assert!(code == Some(69) && silent.contains(expected), "{silent}");
 }

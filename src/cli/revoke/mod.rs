@@ -16,7 +16,7 @@ use super::failure::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure};
 use super::output::{note, say};
 use super::runtime::block_on;
 use super::still_out::{StillOutArgs, still_out};
-use crate::config::{Mode, Problems, Settings};
+use crate::config::{Mode, Problems, Settings, redis_addresses_key};
 use crate::revocation::{
     ReadRevocations, Reason, Revocation, RevocationList, Revoked, RevokedKind, SharedRevocations,
     write_row,
@@ -336,6 +336,10 @@ fn with_redis<T>(
     work: impl AsyncFnOnce(&Redis) -> Option<T>,
 ) -> Result<T, Failure> {
     block_on(async {
+        let key = match &store {
+            StoreSettings::Redis(redis) => redis_addresses_key(&redis.topology),
+            StoreSettings::Memory => "store.kind",
+        };
         let store = Store::open(store, clock, StoreMetrics::new()).await;
         let store = store.map_err(|error| Failure::new(EXIT_UNAVAILABLE, with_causes(&error)))?;
         let done = match store.shared() {
@@ -343,9 +347,15 @@ fn with_redis<T>(
             None => None,
         };
         done.ok_or_else(|| {
+            let cause = match store.refusal() {
+                Some(refusal) => format!(
+                    "Redis refuses the user of `store.redis` ({refusal}; `appserver doctor` says what it lacks)"
+                ),
+                None => format!("Redis does not answer (`{key}`)"),
+            };
             Failure::new(
                 EXIT_UNAVAILABLE,
-                "Redis does not answer (`store.redis.url`), so that its list can be neither read nor changed",
+                format!("{cause}, so that its list can be neither read nor changed"),
             )
         })
     })

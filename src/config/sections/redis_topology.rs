@@ -52,7 +52,7 @@ const SENTINEL_MASTER: &str = "store.redis.sentinel.master";
 const CLUSTER_URLS: &str = "store.redis.cluster.urls";
 
 /// The key that has the addresses of this topology.
-pub(super) fn key_of(topology: &RedisTopology) -> &'static str {
+pub(crate) fn key_of(topology: &RedisTopology) -> &'static str {
     match topology {
         RedisTopology::Single(_) => URL,
         RedisTopology::Sentinel(_) => SENTINEL_URLS,
