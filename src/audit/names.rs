@@ -60,6 +60,11 @@ impl UserNames {
         self.name(key, &["key", key])
     }
 
+    /// Whether a name in a line is a hash.
+    pub(crate) fn is_hashed(name: &str) -> bool {
+        name.starts_with(MARK)
+    }
+
     /// Whether lines may have texts that contain names among other things, such as session policies.
     pub(crate) fn are_plain(&self) -> bool {
         matches!(self, Self::Plain)

@@ -28,8 +28,8 @@ pub(crate) enum PolicyEdit {
 /// What was done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct PolicyChange {
-    /// Whether the policy had to be changed.
-    pub(crate) is_new: bool,
+    /// For how many of the sessions the policy had to be changed.
+    pub(crate) sessions: usize,
     /// How long the bucket's policy is now; 0 if it has none.
     pub(crate) bytes: usize,
 }
@@ -81,7 +81,7 @@ impl BucketPolicyClient {
         }
         let bytes = |policy: &BucketPolicy| if policy.is_empty() { 0 } else { policy.json().len() };
         if after.denied() == before.denied() {
-            return Ok(PolicyChange { is_new: false, bytes: bytes(&before) });
+            return Ok(PolicyChange { sessions: 0, bytes: bytes(&before) });
         }
         if bytes(&after) > MAX_POLICY_BYTES {
             return Err(PolicyChangeError::TooLong { bytes: bytes(&after) });
@@ -99,13 +99,28 @@ impl BucketPolicyClient {
                 found.denied() == after.denied() && found.is_like(&after)
             };
             if is_written {
-                return Ok(PolicyChange { is_new: true, bytes: bytes(&after) });
+                let (was, is) = (before.denied(), after.denied());
+                let changed: BTreeSet<_> = was.symmetric_difference(&is).cloned().collect();
+                let sessions =
+                    sessions.iter().filter(|one| !one.principals().is_disjoint(&changed));
+                return Ok(PolicyChange { sessions: sessions.count(), bytes: bytes(&after) });
             }
             if look < LOOKS {
                 sleep(BETWEEN_LOOKS).await;
             }
         }
         Err(PolicyChangeError::Differs)
+    }
+
+    /// Those of the sessions that the bucket's policy denies access.
+    pub(crate) async fn denied<'a>(
+        &self,
+        bucket: &OssBucket,
+        owner: &AccountId,
+        sessions: &'a [ShutSession],
+    ) -> Result<Vec<&'a ShutSession>, PolicyChangeError> {
+        let denied = self.read(bucket, owner).await?.denied();
+        Ok(sessions.iter().filter(|one| !one.principals().is_disjoint(&denied)).collect())
     }
 
     async fn read(
@@ -227,12 +242,14 @@ mod tests {
             let stage = Stage::with(before).await;
             let alice = [session("app.alice")];
             let denied = stage.edit(PolicyEdit::Deny, &alice).await.unwrap();
-            assert_eq!((denied.is_new, denied.bytes), (true, stage.policy().unwrap().len()));
+            assert_eq!((denied.sessions, denied.bytes), (1, stage.policy().unwrap().len()));
             assert_eq!(stage.calls(), "GET PUT GET");
             let again = stage.edit(PolicyEdit::Deny, &alice).await.unwrap();
-            assert_eq!(again, PolicyChange { is_new: false, ..denied });
+            assert_eq!(again, PolicyChange { sessions: 0, ..denied });
             assert_eq!(stage.calls(), "GET");
-            stage.edit(PolicyEdit::Restore, &alice).await.unwrap();
+            let both = [session("app.alice"), session("app.bob")];
+            let restored = stage.edit(PolicyEdit::Restore, &both).await.unwrap();
+            assert_eq!(restored.sessions, 1);
             assert_eq!(stage.policy().as_deref(), before);
             let last = if before.is_some() { "GET PUT GET" } else { "GET DELETE GET" };
             assert_eq!(stage.calls(), last);

@@ -37,12 +37,14 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let checked = settings.and_then(|settings| {
         let now = Clock::system().now();
         if args.without_access_key {
-            settings.read_revoked(now)?;
-            Ok((settings.rollout_warnings(secrets), settings.warnings))
+            let mut of_rollout = settings.rollout_warnings(secrets);
+            of_rollout.extend(settings.revoked_warnings(&settings.read_revoked(now)?, now));
+            Ok((of_rollout, settings.warnings))
         } else {
             let certificate = settings.check_machine(now)?.warning(now);
             let mut of_rollout = settings.rollout_warnings(secrets);
             of_rollout.extend(certificate);
+            of_rollout.extend(settings.revoked_warnings(&settings.read_revoked(now)?, now));
             Ok((of_rollout, settings.warnings))
         }
     });

@@ -33,7 +33,7 @@ use crate::grant::Grants;
 use crate::http::Cors;
 use crate::limit::{ClientLimits, FailureSettings};
 use crate::outbound::EgressByTarget;
-use crate::revocation::RevocationList;
+use crate::revocation::{RevocationList, Revoked};
 use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
@@ -43,6 +43,9 @@ use crate::telemetry::TraceSettings;
 use crate::upstream::UpstreamIdentity;
 use crate::vend::VendSettings;
 use appserver_domain::{AccountId, ClientId, UpstreamName, Upstreams};
+
+/// The most revocations of unknown names that are listed.
+const LISTED_ROWS: usize = 20;
 
 /// What [`crate::app`] builds the server from.
 #[derive(Debug)]
@@ -272,6 +275,43 @@ impl Settings {
     pub(crate) fn read_revoked(&self, now: DateTime<Utc>) -> Result<RevocationList, Problems> {
         let read = |file: &RevokedFile| file.parse(&file.read()?, now);
         self.revoked.as_ref().map(read).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// What a file of revocations without problems has that refuses nobody: names that the configuration does not have, and
+    /// rows that have ended.
+    pub(crate) fn revoked_warnings(
+        &self,
+        list: &RevocationList,
+        now: DateTime<Utc>,
+    ) -> Vec<Problem> {
+        let warning = |message| Problem { path: "revoked.file".to_owned(), message };
+        let is_known = |what: &Revoked| match what {
+            Revoked::Client(client) => self.rules.clients.iter().any(|(id, _)| id == client),
+            Revoked::User { issuer, .. } | Revoked::Issuer(issuer) => {
+                self.rules.issuers.iter().any(|one| one.id == *issuer)
+            }
+            Revoked::Ticket(_) | Revoked::Jti(_) => true,
+        };
+        let (active, ended): (Vec<_>, Vec<_>) = list.iter().partition(|one| one.is_active(now));
+        let mut unknown: Vec<_> = active
+            .into_iter()
+            .filter(|one| !is_known(one.what()))
+            .map(|one| format!("{} refuses nobody: the configuration has no such name", one.what()))
+            .collect();
+        unknown.sort_unstable();
+        let more = unknown.len().saturating_sub(LISTED_ROWS);
+        unknown.truncate(LISTED_ROWS);
+        if more > 0 {
+            unknown
+                .push(format!("{more} more rows have names that the configuration does not have"));
+        }
+        if !ended.is_empty() {
+            unknown.push(format!(
+                "revocations that have ended: {}; they refuse nobody, and can be removed",
+                ended.len()
+            ));
+        }
+        unknown.into_iter().map(warning).collect()
     }
 
     /// Reads the secrets and the file of revocations, and checks whether the audit's file can be written. Lists all problems.

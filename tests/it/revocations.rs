@@ -604,9 +604,18 @@ fn check_lists_every_problem_of_the_file() {
     revoked.file: <folder>/revoked.toml:3: write exactly one of `user`, `client`, `ticket`, `jti` and `issuer`
     revoked.file: <folder>/revoked.toml:3: `until` is missing: write when the revocation ends, as 2016-01-13T14:02:37Z
     ");
-    std::fs::write(folder.path().join("revoked.toml"), row("client", "photo-app")).unwrap();
+    let later = appserver_domain::clock::Clock::system().now() + chrono::TimeDelta::days(1);
+    let active = |kind, name| row(kind, name).replace(END, &later.to_rfc3339());
+    let rows =
+        [row("client", "photo-app"), active("user", "demo/alice"), active("issuer", "demos")];
+    std::fs::write(folder.path().join("revoked.toml"), rows.concat()).unwrap();
     let (code, printed) = check();
     assert_eq!(code, 0, "{printed}");
+    let warnings: Vec<_> = printed.lines().filter(|line| line.contains("revoked.file")).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    warning: revoked.file: issuer `demos` refuses nobody: the configuration has no such name
+    warning: revoked.file: revocations that have ended: 1; they refuse nobody, and can be removed
+    ");
 }
 
 #[tokio::test]

@@ -222,15 +222,30 @@ async fn a_revoked_users_sessions_are_shut_out_of_oss_and_let_in_again_and_neigh
     let (_, policy) = story.policy(Method::GET, "").await;
     assert!(policy.starts_with(FOREIGN.trim_end_matches("]}")), "{policy}");
     let (_, again, _) = story.revoke(&["--apply"]);
-    assert!(again.contains("1 session had been denied access before;"), "{again}");
+    assert!(
+        again.contains("1 session had been denied access before, and nothing was changed;"),
+        "{again}"
+    );
 
     // Her URLs end only with those of everyone.
     let (code, out, _) = story.revoke(&["--apply", "--whole-grant"]);
     assert_eq!(code, Some(0), "{out}");
     assert_eq!(access().await, [denied, denied, "200", denied]);
 
+    // To take back only her own leaves her without her URLs, and says so.
+    let (code, out, warnings) = story.revoke(&["--undo", "--apply"]);
+    assert_eq!(code, Some(1), "{out}{warnings}");
+    assert!(out.contains("bucket sample-bucket: 1 session no longer denied access;"), "{out}");
+    let still = "bucket sample-bucket: still denied access, for all callers that use them: the sessions grant@my-photos. Add \
+                 --whole-grant";
+    assert!(warnings.contains(still), "{warnings}");
+
+    // She is not revoked any more; that is no failure of taking back the statement.
     let (code, out, warnings) = story.revoke(&["--undo", "--apply", "--whole-grant"]);
     assert_eq!(code, Some(0), "{out}{warnings}");
+    assert!(out.contains("user `demo/alice` is not revoked (any more)."), "{out}");
+    let counts = "1 session no longer denied access, and 1 session had not been denied access;";
+    assert!(out.contains(counts), "{out}");
     assert_eq!(access().await, ["200"; 4]);
     assert_eq!(story.policy(Method::GET, "").await, (200, FOREIGN.to_owned()));
     story.stop.cancel();

@@ -64,6 +64,8 @@ pub(in crate::cli) struct Outstanding {
     /// The first and the last line.
     pub(in crate::cli) seen: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub(in crate::cli) instances: BTreeSet<String>,
+    /// Lines of hashed users of the issuer, of which the key is not known here.
+    pub(in crate::cli) unmatched: u64,
     /// Files that are no audit files.
     pub(in crate::cli) wrong: Vec<String>,
 }
@@ -112,6 +114,7 @@ impl Outstanding {
             of_others: HashSet::new(),
             seen: None,
             instances: BTreeSet::new(),
+            unmatched: 0,
             wrong: Vec::new(),
         }
     }
@@ -146,6 +149,13 @@ impl Outstanding {
         let (Some(role), Some(name)) = (&entry.role, &entry.session_name) else { return };
         if entry.code != "Success" {
             return;
+        }
+        if let AuditedCaller::User { issuer, .. } = &self.holder
+            && self.names.are_plain()
+            && entry.issuer.as_deref() == Some(issuer)
+            && entry.subject.as_deref().is_some_and(UserNames::is_hashed)
+        {
+            self.unmatched += 1;
         }
         let session = AuditedSession { role: role.to_string(), name: name.to_string() };
         let end = |text: &Option<Cow<'_, str>>| {
@@ -256,6 +266,16 @@ mod tests {
         let found = outstanding(user("company", "alice"), &lines);
         assert_eq!(summary(&found), ["photo-app.alice: 2 until 15:10:00"]);
         assert_eq!(found.instances, BTreeSet::from(["replica-1".to_owned()]));
+    }
+
+    #[test]
+    fn a_hashed_user_is_counted_as_unmatched_without_the_key() {
+        let hashed = ALICE.replace("alice", "hmac:00ff");
+        let lines = [token(&hashed, "hmac:11ff", "STS.1", "15:00:00")];
+        let unmatched = |holder| outstanding(holder, &lines).unmatched;
+        assert_eq!(unmatched(user("company", "alice")), 1);
+        assert_eq!(unmatched(user("partner", "alice")), 0);
+        assert_eq!(unmatched(AuditedCaller::Client("photo-app".to_owned())), 0);
     }
 
     #[test]

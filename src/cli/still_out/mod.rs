@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::administrator_key::administrator_key;
 use super::audit::outstanding::{AuditedCaller, Outstanding};
-use super::failure::{EXIT_CONFIG, EXIT_NOT_EXAMINED, Failure};
+use super::failure::{EXIT_CONFIG, EXIT_DRIFT, EXIT_NOT_EXAMINED, Failure};
 use super::output::{note, say};
 use super::runtime::block_on;
 use crate::bucket_policy::{BucketPolicyClient, PolicyEdit};
@@ -43,18 +43,56 @@ pub(super) fn still_out(
     if !undo {
         report::print(&found, now)?;
     }
-    let plan = Plan::of(args, settings, &found)?;
+    report::warn_of_unmatched(&found);
+    let plan = Plan::of(args, settings, &found, args.whole_grant)?;
+    // What an earlier --whole-grant denied shuts the caller out, too.
+    let left_out = if undo && args.apply {
+        Plan::of(args, settings, &found, true)?.without(&plan)
+    } else {
+        Vec::new()
+    };
     let edit = if undo { PolicyEdit::Restore } else { PolicyEdit::Deny };
     report::print_plan(&plan, edit, args.apply)?;
-    if !args.apply || plan.buckets.is_empty() {
+    if !args.apply || (plan.buckets.is_empty() && left_out.is_empty()) {
         return Ok(());
     }
     let key = administrator_key(&environment(), PERMISSIONS)?;
     let egress = settings.egress.read()?.sts;
-    let verifies_tls = plan.buckets.iter().any(|one| one.bucket.url().starts_with("https:"));
+    let verifies_tls =
+        plan.buckets.iter().chain(&left_out).any(|one| one.bucket.url().starts_with("https:"));
     let client = BucketPolicyClient::new(key, egress, clock.clone(), verifies_tls);
     let client = client.map_err(|error| Failure::new(EXIT_NOT_EXAMINED, with_causes(&error)))?;
-    block_on(apply(&client, &plan.buckets, edit))
+    block_on(async {
+        apply(&client, &plan.buckets, edit).await?;
+        check_restored(&client, &left_out).await
+    })
+}
+
+/// Fails if sessions that were left alone are still denied access.
+async fn check_restored(
+    client: &BucketPolicyClient,
+    left_out: &[BucketPlan],
+) -> Result<(), Failure> {
+    let (mut exit, mut found) = (EXIT_DRIFT, Vec::new());
+    for BucketPlan { bucket, owner, sessions } in left_out {
+        let name = bucket.bucket();
+        match client.denied(bucket, owner, sessions).await {
+            Ok(denied) if denied.is_empty() => {}
+            Ok(denied) => {
+                let sessions: Vec<_> = denied.iter().map(|one| one.name.as_str()).collect();
+                found.push(format!(
+                    "bucket {name}: still denied access, for all callers that use them: the sessions {}. Add --whole-grant to let \
+                     them in again, too",
+                    sessions.join(", ")
+                ));
+            }
+            Err(error) => {
+                exit = EXIT_NOT_EXAMINED;
+                found.push(format!("bucket {name}: {}", with_causes(&error)));
+            }
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(Failure::new(exit, found.join("\n"))) }
 }
 
 /// Edits the policies of all buckets; one that fails does not keep the others from it.

@@ -58,6 +58,7 @@ impl Plan {
         args: &StillOutArgs,
         settings: &Settings,
         found: &Outstanding,
+        whole_grant: bool,
     ) -> Result<Self, Failure> {
         let mut plan = Self::default();
         let mut candidates = Vec::new();
@@ -71,7 +72,7 @@ impl Plan {
         });
         for (audited, grants, why) in shared.chain(signing) {
             if let Some(why) = why
-                && !args.whole_grant
+                && !whole_grant
             {
                 plan.left_out.push((audited.clone(), why));
                 continue;
@@ -85,6 +86,18 @@ impl Plan {
         }
         plan.add_buckets(args, settings, &candidates)?;
         Ok(plan)
+    }
+
+    /// The sessions of this plan that the other leaves alone, by their buckets.
+    pub(super) fn without(self, other: &Self) -> Vec<BucketPlan> {
+        let mut buckets = self.buckets;
+        for plan in &mut buckets {
+            let same = other.buckets.iter().find(|one| one.bucket.bucket() == plan.bucket.bucket());
+            let done = same.map_or(&[][..], |one| &one.sessions);
+            plan.sessions.retain(|session| !done.contains(session));
+        }
+        buckets.retain(|plan| !plan.sessions.is_empty());
+        buckets
     }
 
     fn add_buckets(

@@ -34,7 +34,11 @@ pub(super) fn print(found: &Outstanding, now: DateTime<Utc>) -> Result<(), Failu
         }
     }
     if found.tokens.is_empty() && found.signatures.is_empty() {
-        say("  nothing")?;
+        say(if found.unmatched == 0 {
+            "  nothing"
+        } else {
+            "  nothing that this configuration can match"
+        })?;
     }
     for (session, held) in &found.tokens {
         say(format_args!(
@@ -69,6 +73,17 @@ pub(super) fn print(found: &Outstanding, now: DateTime<Utc>) -> Result<(), Failu
         ));
     }
     Ok(())
+}
+
+/// Warns of lines that may be the user's, and cannot be matched.
+pub(super) fn warn_of_unmatched(found: &Outstanding) {
+    if found.unmatched > 0 {
+        note(format_args!(
+            "warning: {} with hashed subjects cannot be matched, because this configuration has no \
+             `audit.subject_key_file`: name the replicas' file with --config, or set `audit.hash_subjects` and the key here",
+            counted(found.unmatched, "line")
+        ));
+    }
 }
 
 /// Prints what is done to which bucket.
@@ -111,18 +126,22 @@ pub(super) fn done(
     sessions: usize,
     change: PolicyChange,
 ) -> String {
-    let sessions = counted(sessions as u64, "session");
-    let done = match (edit, change.is_new) {
-        (PolicyEdit::Deny, true) => "denied access",
-        (PolicyEdit::Deny, false) => "had been denied access before",
-        (PolicyEdit::Restore, true) => "no longer denied access",
-        (PolicyEdit::Restore, false) => "not denied access, and nothing was changed",
+    let (changed, others) = (change.sessions, sessions.saturating_sub(change.sessions));
+    let [changed_text, others_text] = [changed, others].map(|one| counted(one as u64, "session"));
+    let (done, before) = match edit {
+        PolicyEdit::Deny => ("denied access", "had been denied access before"),
+        PolicyEdit::Restore => ("no longer denied access", "had not been denied access"),
+    };
+    let done = match (changed, others) {
+        (_, 0) => format!("{changed_text} {done}"),
+        (0, _) => format!("{others_text} {before}, and nothing was changed"),
+        _ => format!("{changed_text} {done}, and {others_text} {before}"),
     };
     let bytes = match change.bytes {
         0 => "it has no policy now".to_owned(),
         bytes => format!("its policy has {bytes} of {MAX_POLICY_BYTES} bytes"),
     };
-    format!("bucket {bucket}: {sessions} {done}; {bytes}")
+    format!("bucket {bucket}: {done}; {bytes}")
 }
 
 fn counted(count: u64, noun: &str) -> String {
