@@ -8,6 +8,7 @@ mod hook_answer;
 mod hook_client;
 mod hook_request;
 mod hook_settings;
+mod probe;
 #[cfg(test)]
 mod tests;
 

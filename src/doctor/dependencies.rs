@@ -1,5 +1,6 @@
 //! Tests what the service uses besides STS: the store and the issuers of users' tokens. Adds the configuration's warnings.
 
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
@@ -14,6 +15,8 @@ const STORE: &str = "store";
 const OLDEST_MAJOR: u32 = 5;
 const ISSUER: &str = "issuer";
 const AUDIT: &str = "audit";
+const HOOK: &str = "decision hook";
+const REVOKED: &str = "revocations";
 
 /// Executes each command that the store needs.
 pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -> Finding {
@@ -114,6 +117,49 @@ pub(super) fn audit_finding(settings: &Settings) -> Option<Finding> {
         Err(problem) => Finding::failed(AUDIT, problem)
             .fix("run doctor where the service runs and as its user, or correct `audit.file`"),
     })
+}
+
+/// Whether the decision hook's server answers, without a decision.
+pub(super) async fn hook_finding(
+    settings: &Settings,
+    egress: &Egress,
+    deadline: Instant,
+) -> Option<Finding> {
+    let hook = &settings.decision.as_ref()?.settings;
+    let finding = match timeout_at(deadline, hook.probe(egress)).await {
+        Ok(Ok(status)) => Finding::ok(
+            HOOK,
+            format!("its server answers (with {status}, to `OPTIONS`); whether the secret is right is not tested"),
+        ),
+        Ok(Err(problem)) => Finding::failed(HOOK, with_causes(&problem)).fix(
+            "check `decision.url`, and whether this machine reaches it within `decision.timeout_ms`; until then \
+             `decision.on_error` decides about each request",
+        ),
+        Err(_) => Finding::out_of_time(HOOK),
+    };
+    Some(finding.of(hook.origin()))
+}
+
+/// Whether the file of revocations can be read, and rows of it that have no effect any more.
+pub(super) fn revoked_finding(settings: &Settings, now: DateTime<Utc>) -> Option<Finding> {
+    let file = settings.revoked.as_ref()?;
+    let finding = match settings.read_revoked(now) {
+        Ok(list) => {
+            let ended = list.iter().filter(|row| !row.is_active(now)).count();
+            let rows = list.iter().count();
+            match ended {
+                0 => Finding::ok(REVOKED, format!("{rows} rows were read")),
+                _ => Finding::warning(
+                    REVOKED,
+                    format!("{rows} rows were read; ended, so that they refuse nobody: {ended}"),
+                )
+                .fix("remove them"),
+            }
+        }
+        Err(problems) => Finding::failed(REVOKED, problems.to_string())
+            .fix("correct the file: a server does not start with it"),
+    };
+    Some(finding.of(file.path().display().to_string()))
 }
 
 /// The warnings that `appserver check` prints for the same configuration.

@@ -60,6 +60,11 @@ pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
     report(dependencies::store_finding(&store, deadline).await);
     dependencies::check_issuers(&settings.rules.issuers, &egress.issuers, &mut report).await;
     dependencies::audit_finding(&settings).into_iter().for_each(&mut report);
+    dependencies::hook_finding(&settings, &egress.sts, deadline)
+        .await
+        .into_iter()
+        .for_each(&mut report);
+    dependencies::revoked_finding(&settings, clock.now()).into_iter().for_each(&mut report);
     let warnings = settings.warnings.iter().chain(&warnings);
     dependencies::warning_findings(warnings).into_iter().for_each(&mut report);
 }

@@ -512,6 +512,43 @@ appserver: 1 check failed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_hook_is_reached_without_a_decision_and_ended_revocations_are_counted() {
+    let setup = Setup::new().await;
+    let file =
+        |name: &str, text: &str| std::fs::write(setup.folder.path().join(name), text).unwrap();
+    file("hook-secret", "0123456789abcdef0123456789abcdef");
+    let user = |name: &str, hours: i64| {
+        let until = Clock::system().now() + chrono::TimeDelta::hours(hours);
+        let until = until.format("%Y-%m-%dT%H:%M:%SZ");
+        format!("[[revoked]]\nuser = \"company/{name}\"\nuntil = {until}\n")
+    };
+    file("revoked.toml", &(user("alice", -1) + &user("bob", 12)));
+    let mut found = Vec::new();
+    for (at, expected) in [(setup.sts.to_string(), 0), ("127.0.0.1:9".to_owned(), 69)] {
+        let Ended(code, printed) = setup.run(&format!(
+            "[decision]\nurl = \"http://{at}/decide?key=hidden\"\nsecret_file = \"hook-secret\"\ntimeout_ms = 5000\n\
+             [revoked]\nfile = \"revoked.toml\"\n"
+        ));
+        assert_eq!(code, Some(expected), "{printed}");
+        assert!(!printed.contains("hidden"), "{printed}");
+        let lines = printed.lines().skip_while(|line| !line.contains("decision hook"));
+        let lines = lines.take_while(|line| !line.contains("  configuration"));
+        found.push(lines.collect::<Vec<_>>().join("\n").replace(&at, "<hook>"));
+    }
+    let folder = setup.folder.path().display().to_string();
+    insta::assert_snapshot!(found.join("\n\n").replace(&folder, "<folder>"), @r"
+    ok       decision hook http://<sts>: its server answers (with 404, to `OPTIONS`); whether the secret is right is not tested
+    warning  revocations <folder>/revoked.toml: 2 rows were read; ended, so that they refuse nobody: 1
+             fix: remove them
+
+    failed   decision hook http://<hook>: the hook's server cannot be reached: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
+             fix: check `decision.url`, and whether this machine reaches it within `decision.timeout_ms`; until then `decision.on_error` decides about each request
+    warning  revocations <folder>/revoked.toml: 2 rows were read; ended, so that they refuse nobody: 1
+             fix: remove them
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_configuration_is_not_tested() {
     let setup = Setup::new().await;
     let Ended(code, printed) = setup.run("[server]\ncolour = \"red\"");

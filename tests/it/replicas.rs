@@ -80,7 +80,13 @@ async fn redis_holds_no_secret_role_policy_or_caller_in_plain_text() {
     let mut connection = fleet.redis.connection().await;
     let names: Vec<String> =
         redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-    let known = [":token", "{common}:budget", "{common}:waiting", "{common}:probe"];
+    let known = [
+        ":token",
+        "{common}:budget",
+        "{common}:waiting",
+        "{common}:probe",
+        "{common}:revocations-readers",
+    ];
     for kind in [":token", ":budget"] {
         assert!(names.iter().any(|name| name.ends_with(kind)), "{names:?}");
     }
