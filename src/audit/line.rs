@@ -117,7 +117,7 @@ impl TokenFields {
 
 /// The members of a role session. The policy is referred to by its hash: many tokens share it.
 ///
-/// Without plain names there is nothing of the policy: whoever knows its template can test for whose name it has that hash.
+/// Without plain names there is nothing of the policy: somebody who knows its template can test for whose name it has that hash.
 pub(crate) fn session_fields(
     role: &RoleArn,
     session_name: &SessionName,
