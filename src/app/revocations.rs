@@ -1,6 +1,7 @@
 //! Keeps the lists of revocations current: that of the file, and that which replicas share through Redis.
 //!
-//! What cannot be read leaves the last list active. Each loop is short enough that a change is active within a second.
+//! What cannot be read leaves the last list active. Each loop is short enough that a change is active within a second, as far as
+//! the list is read in that time.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

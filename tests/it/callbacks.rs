@@ -231,6 +231,12 @@ async fn start(config: &str) -> Stage {
     Stage::set(Setting { config, files, ..Setting::default() }).await
 }
 
+/// The configuration of a store that replicas share.
+fn shared_in(redis: &RedisServer) -> String {
+    let url = redis.url();
+    format!("[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\ntimeout_ms = 5000\n")
+}
+
 const REFUSED: &str = "403 Forbidden.Callback";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -380,10 +386,7 @@ const ETAG: &str = "101A0E3E2F58188B3E2FFC1057316C13";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_report_does_not_take_the_place_of_the_true_one() {
     let redis = RedisServer::start().await;
-    let store = format!(
-        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
-        redis.url()
-    );
+    let store = shared_in(&redis);
     for store in ["", &store] {
         let world = World::new(store).await;
         let _running = RunningClock::of(&world.stage);
@@ -411,10 +414,7 @@ async fn a_false_report_does_not_take_the_place_of_the_true_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_reports_that_cannot_be_confirmed_an_upload_has_one_and_its_object_is_what_counts() {
     let redis = RedisServer::start().await;
-    let store = format!(
-        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
-        redis.url()
-    );
+    let store = shared_in(&redis);
     for store in ["", &store] {
         let world = World::new(store).await;
         let _running = RunningClock::of(&world.stage);
@@ -462,10 +462,7 @@ async fn of_reports_that_cannot_be_confirmed_an_upload_has_one_and_its_object_is
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_confirms_one_upload_whose_form_was_signed_before() {
     let redis = RedisServer::start().await;
-    let store = format!(
-        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
-        redis.url()
-    );
+    let store = shared_in(&redis);
     for store in ["", &store] {
         let world = World::new(store).await;
         let _running = RunningClock::of(&world.stage);
@@ -598,10 +595,7 @@ async fn a_report_of_an_expired_form_or_of_a_grant_without_a_callback_is_refused
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_forward_a_report_once_and_deliver_each_others_kept_reports() {
     let redis = RedisServer::start().await;
-    let store = format!(
-        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
-        redis.url()
-    );
+    let store = shared_in(&redis);
     let world = World::new(&store).await;
     // The other one trusts the OSS of the first.
     let config = world.config.replace("{oss}", &world.stage.oss.to_string());

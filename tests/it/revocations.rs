@@ -330,15 +330,20 @@ impl Phone<'_> {
     }
 }
 
+/// The replicas' share of the configuration: the key that the command has, and time on a busy machine.
+fn fleet_config(folder: &std::path::Path) -> String {
+    let key = folder.join("store-key");
+    std::fs::write(&key, KEY).unwrap();
+    format!(
+        "store.redis.encryption_key_file = \"{}\"\nstore.redis.timeout_ms = 5000\n",
+        key.display()
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back() {
     let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("store-key");
-    std::fs::write(&key, KEY).unwrap();
-    let config = format!(
-        "store.redis.encryption_key_file = \"{}\"\nstore.redis.timeout_ms = 5000\n",
-        key.display()
-    );
+    let config = fleet_config(folder.path());
     let mut fleet = Fleet::of(3, &config).await;
     let command = command_config(folder.path(), Some(&fleet.redis.url()));
     let http = Client::builder().no_proxy().build().unwrap();
@@ -404,12 +409,7 @@ async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_loses_a_part_of_its_list_gets_it_back() {
     let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("store-key");
-    std::fs::write(&key, KEY).unwrap();
-    let config = format!(
-        "store.redis.encryption_key_file = \"{}\"\nstore.redis.timeout_ms = 5000\n",
-        key.display()
-    );
+    let config = fleet_config(folder.path());
     let fleet = Fleet::of(2, &config).await;
     let command = command_config(folder.path(), Some(&fleet.redis.url()));
     let mut redis = fleet.redis.connection().await;
