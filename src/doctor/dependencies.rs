@@ -140,26 +140,23 @@ pub(super) async fn hook_finding(
     Some(finding.of(hook.origin()))
 }
 
-/// Whether the file of revocations can be read, and rows of it that have no effect any more.
-pub(super) fn revoked_finding(settings: &Settings, now: DateTime<Utc>) -> Option<Finding> {
-    let file = settings.revoked.as_ref()?;
-    let finding = match settings.read_revoked(now) {
+/// Whether the file of revocations can be read, and what of it refuses nobody.
+pub(super) fn revoked_findings(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
+    let Some(file) = &settings.revoked else { return Vec::new() };
+    let (read, warnings) = match settings.read_revoked(now) {
         Ok(list) => {
-            let ended = list.iter().filter(|row| !row.is_active(now)).count();
             let rows = list.iter().count();
-            match ended {
-                0 => Finding::ok(REVOKED, format!("{rows} rows were read")),
-                _ => Finding::warning(
-                    REVOKED,
-                    format!("{rows} rows were read; ended, so that they refuse nobody: {ended}"),
-                )
-                .fix("remove them"),
-            }
+            let read = Finding::ok(REVOKED, format!("{rows} rows were read"));
+            (read, settings.revoked_warnings(&list, now))
         }
-        Err(problems) => Finding::failed(REVOKED, problems.to_string())
-            .fix("correct the file: a server does not start with it"),
+        Err(problems) => {
+            let failed = Finding::failed(REVOKED, problems.to_string());
+            (failed.fix("correct the file: a server does not start with it"), Vec::new())
+        }
     };
-    Some(finding.of(file.path().display().to_string()))
+    let mut found = vec![read.of(file.path().display().to_string())];
+    found.extend(warning_findings(warnings.iter()));
+    found
 }
 
 /// The warnings that `appserver check` prints for the same configuration.

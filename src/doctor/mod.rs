@@ -64,7 +64,7 @@ pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
         .await
         .into_iter()
         .for_each(&mut report);
-    dependencies::revoked_finding(&settings, clock.now()).into_iter().for_each(&mut report);
+    dependencies::revoked_findings(&settings, clock.now()).into_iter().for_each(&mut report);
     let warnings = settings.warnings.iter().chain(&warnings);
     dependencies::warning_findings(warnings).into_iter().for_each(&mut report);
 }
