@@ -373,8 +373,9 @@ async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back()
     fleet.until_degraded(true).await;
     let phone = |user| Phone { fleet: &fleet, http: http.clone(), user };
     assert_eq!(phone("alice").codes(&tickets.0).await, refused);
-    let up = fleet.admin(0, "/metrics").await;
-    assert!(up.contains("appserver_revocations_up{source=\"redis\"} 0"), "{up}");
+    // The list is looked at every half second.
+    let down = "appserver_revocations_up{source=\"redis\"} 0";
+    until(down, async || fleet.admin(0, "/metrics").await.contains(down)).await;
     let failed = revoke(&command, &["--list"]);
     assert!(failed.0 == Some(69) && failed.1.contains("Redis does not answer"), "{failed:?}");
     let (code, printed) = revoke(&command, &["user", "demo/bob", "--for", "1h"]);
