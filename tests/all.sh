@@ -61,10 +61,10 @@ install_needs() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 }
 
-default_parts=(scripts format lints unit sdk oidc tls openapi setup deploy doc page docs)
+default_parts=(scripts format lints unit sdk oidc tls openapi setup deploy doc page docs bench)
 other_parts=(supply-chain chaos release)
 
-scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh deploy/*.sh .ci/run; }
+scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh benches/*/*.sh deploy/*.sh .ci/run; }
 
 format() { cargo fmt --all --check; }
 
@@ -102,6 +102,9 @@ page() { tests/page/run.sh; }
 
 # The commands in README.md and docs/, run as a new user would.
 docs() { tests/readme.py; }
+
+# Every row of the load run with small numbers and development builds: that it runs, not how fast.
+bench() { benches/load.sh --quick; }
 
 # Licences, sources, bans and duplicates of the dependencies, and dependencies that nothing uses. Not a default part: it
 # compiles two tools.

@@ -2,13 +2,22 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// A connection; `sent` is when its request was sent, while an answer is due.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     received: Vec<u8>,
     sent: Option<Instant>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 /// One answer, and how long it took.
@@ -22,11 +31,23 @@ pub(crate) struct Answer {
 }
 
 impl Connection {
-    /// Opens a connection; waits for the kernel only.
-    pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_nodelay(true).expect("a TCP socket");
-        stream.set_nonblocking(true).expect("a TCP socket");
+    /// Opens a connection; waits for the kernel, and with TLS for the handshake.
+    pub(crate) fn open(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Self {
+        let mut socket = TcpStream::connect(address).expect("the server listens");
+        socket.set_nodelay(true).expect("a TCP socket");
+        let tls = tls.map(|config| {
+            let name = ServerName::try_from("localhost").expect("a name of DNS");
+            let mut tls = ClientConnection::new(config.clone(), name).expect("a valid name");
+            while tls.is_handshaking() {
+                tls.complete_io(&mut socket).expect("the server speaks TLS");
+            }
+            tls
+        });
+        socket.set_nonblocking(true).expect("a TCP socket");
+        let stream = match tls {
+            None => Stream::Plain(socket),
+            Some(tls) => Stream::Tls(Box::new(StreamOwned::new(tls, socket))),
+        };
         Self { stream, received: Vec::with_capacity(4096), sent: None }
     }
 
@@ -37,7 +58,11 @@ impl Connection {
 
     /// Sends a whole request. It fits into the kernel's buffer of an idle connection.
     pub(crate) fn send(&mut self, request: &[u8], now: Instant) {
-        self.stream.write_all(request).expect("a request fits into an empty buffer");
+        let written = match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(request),
+            Stream::Tls(stream) => stream.write_all(request),
+        };
+        written.expect("a request fits into an empty buffer");
         self.sent = Some(now);
     }
 
@@ -45,7 +70,11 @@ impl Connection {
     pub(crate) fn poll(&mut self) -> Option<Answer> {
         let sent = self.sent?;
         let mut chunk = [0; 4096];
-        match self.stream.read(&mut chunk) {
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => stream.read(&mut chunk),
+            Stream::Tls(stream) => stream.read(&mut chunk),
+        };
+        match read {
             Ok(0) => panic!("the server closed the connection before it answered"),
             Ok(read) => self.received.extend_from_slice(&chunk[..read]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return None,

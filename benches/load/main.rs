@@ -12,10 +12,17 @@ mod runs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Parser, Subcommand};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::connection::Connection;
 
 #[derive(Debug, Parser)]
 #[command(about = "Sends requests to a server and tells how it fared")]
@@ -36,6 +43,12 @@ pub(crate) struct Target {
     /// `id:secret`, sent as Basic authentication
     #[arg(long, default_value = "nobody:nothing")]
     user: String,
+    /// A user's token, sent as Bearer authentication in place of the secret
+    #[arg(long)]
+    bearer: Option<String>,
+    /// The file of a certificate in PEM: speaks TLS, and trusts this certificate only
+    #[arg(long)]
+    trust: Option<PathBuf>,
     /// The first number for `{}`
     #[arg(long, default_value_t = 0)]
     first: u64,
@@ -61,6 +74,17 @@ enum Command {
         target: Target,
         #[arg(long)]
         requests: u64,
+    },
+    /// Sends requests with so many different numbers, and all of them once more, and measures the memory
+    Churn {
+        #[command(flatten)]
+        target: Target,
+        #[arg(long)]
+        connections: usize,
+        #[arg(long)]
+        keys: u64,
+        #[arg(long)]
+        pid: u32,
     },
     /// Sends one request on each of many open connections at once
     Herd {
@@ -112,12 +136,31 @@ impl Target {
     /// The bytes of the request with this number.
     fn request(&self, number: u64) -> Vec<u8> {
         let path = self.path.replace("{}", &number.to_string());
-        let Self { address, user, .. } = self;
-        let credential = STANDARD.encode(user);
-        format!(
-            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Basic {credential}\r\n\r\n"
-        )
-        .into()
+        let Self { address, user, bearer, .. } = self;
+        let authorization = match bearer {
+            Some(token) => format!("Bearer {token}"),
+            None => format!("Basic {}", STANDARD.encode(user)),
+        };
+        format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: {authorization}\r\n\r\n")
+            .into()
+    }
+
+    /// So many connections to the server.
+    fn open(&self, connections: usize) -> Vec<Connection> {
+        let tls = self.tls();
+        (0..connections).map(|_| Connection::open(self.address, tls.as_ref())).collect()
+    }
+
+    fn tls(&self) -> Option<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_file(self.trust.as_ref()?);
+        roots.add(certificate.expect("a certificate in PEM")).expect("a valid certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Some(Arc::new(config))
     }
 
     /// The requests, each with a number of its own.
@@ -134,6 +177,9 @@ fn main() {
     let line = match Cli::parse().command {
         Command::Closed { target, connections, seconds, pid } => {
             runs::closed(&target, connections, seconds, pid)
+        }
+        Command::Churn { target, connections, keys, pid } => {
+            runs::churn(&target, connections, keys, pid)
         }
         Command::Count { target, requests } => runs::count(&target, requests),
         Command::Herd { target, connections } => runs::herd(&target, connections),
