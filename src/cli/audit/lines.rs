@@ -17,6 +17,8 @@ const LONGEST: u64 = 64 * 1024;
 /// How a file that gzip has written begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+const DECOMPRESSED_AT_ONCE: usize = 64 * 1024;
+
 /// The unreadable lines of a file that are reported by number; the rest are counted.
 const REPORTED_LINES: usize = 10;
 
@@ -35,7 +37,10 @@ struct OpenFile {
     ahead: Option<Line>,
     /// Of the next line, or of the last one with a time before it.
     time: Option<DateTime<Utc>>,
+    /// Of the last line that was returned.
     number: u64,
+    /// The lines that were read, empty ones and the next line included.
+    read: u64,
     /// Whether it has an audit line.
     is_audit: bool,
     /// The numbers of unreadable lines that are not reported yet.
@@ -151,7 +156,8 @@ impl Lines {
 fn decompressed(file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
     let mut reader = BufReader::new(file);
     if reader.fill_buf()?.starts_with(&GZIP) {
-        return Ok(Box::new(BufReader::new(MultiGzDecoder::new(reader))));
+        let decoder = MultiGzDecoder::new(reader);
+        return Ok(Box::new(BufReader::with_capacity(DECOMPRESSED_AT_ONCE, decoder)));
     }
     Ok(Box::new(reader))
 }
@@ -194,7 +200,8 @@ impl Iterator for Lines {
 impl OpenFile {
     fn new(name: String, reader: Box<dyn BufRead>) -> Self {
         let (ahead, time, is_audit, unnamed) = (None, None, false, Vec::new());
-        Self { name, reader, ahead, time, number: 0, is_audit, unnamed, unreadable: 0 }
+        let (number, read) = (0, 0);
+        Self { name, reader, ahead, time, number, read, is_audit, unnamed, unreadable: 0 }
     }
 
     /// Reads the next line's time, unless it is known.
@@ -213,17 +220,20 @@ impl OpenFile {
             Some(line) => Some(line),
             None => self.read()?,
         };
-        self.number += u64::from(line.is_some());
+        self.number = self.read;
         Ok(line)
     }
 
+    /// The next line that is not empty.
     fn read(&mut self) -> io::Result<Option<Line>> {
+        self.skip_white_space().map_err(|error| of_file(&self.name, &error))?;
         let mut bytes = Vec::new();
         let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut bytes);
         let read = read.map_err(|error| of_file(&self.name, &error))?;
         if read == 0 {
             return Ok(None);
         }
+        self.read += 1;
         let whole = bytes.pop_if(|last| *last == b'\n').is_some() || (read as u64) < LONGEST;
         if !whole {
             self.reader.skip_until(b'\n').map_err(|error| of_file(&self.name, &error))?;
@@ -232,16 +242,60 @@ impl OpenFile {
     }
 }
 
+impl OpenFile {
+    /// Skips empty lines, and white space before a line, without a step for each: a small compressed file may have billions.
+    fn skip_white_space(&mut self) -> io::Result<()> {
+        loop {
+            let bytes = self.reader.fill_buf()?;
+            let is_white = |byte: &u8| matches!(byte, b'\n' | b'\r' | b' ' | b'\t');
+            let length = bytes.iter().position(|byte| !is_white(byte)).unwrap_or(bytes.len());
+            let (is_last, skipped) = (length < bytes.len() || bytes.is_empty(), &bytes[..length]);
+            self.read += skipped.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+            self.reader.consume(length);
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
+
 impl Line {
     pub(super) fn read(&self) -> LineKind<'_> {
         let Some(text) = self.0.as_deref().map(str::trim) else { return LineKind::Unreadable };
+        // Nothing else is an object of JSON, and a small compressed file may have many such lines.
+        if !text.starts_with('{') {
+            return if text.is_empty() { LineKind::Other } else { LineKind::Unreadable };
+        }
         if let Ok(entry) = serde_json::from_str(text) {
             return LineKind::Audit(Box::new(entry), text);
         }
-        if text.is_empty() || is_of_others(text) { LineKind::Other } else { LineKind::Unreadable }
+        if is_of_others(text) { LineKind::Other } else { LineKind::Unreadable }
     }
 }
 
 fn is_of_others(text: &str) -> bool {
     serde_json::from_str::<Mark>(text).is_ok_and(|mark| mark.decision.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gigabyte of them is a megabyte of a compressed file.
+    #[test]
+    fn empty_lines_are_counted_and_take_no_step_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        // Twice as many as are read at once.
+        let empty = "\n".repeat(2 * DECOMPRESSED_AT_ONCE);
+        std::fs::write(&path, format!("\n \r\n\t\n x y\n{empty}{{\"A\":1}}\r\n\nz")).unwrap();
+        let mut lines = Lines::of(&[path]).unwrap();
+        let mut found = Vec::new();
+        while let Some(Ok(line)) = lines.next() {
+            found.push((line.0.unwrap(), lines.files[0].number));
+        }
+        let after = 5 + 2 * DECOMPRESSED_AT_ONCE as u64;
+        let expected = [("x y", 4), ("{\"A\":1}\r", after), ("z", after + 2)];
+        assert_eq!(found, expected.map(|(text, number)| (text.to_owned(), number)));
+    }
 }
