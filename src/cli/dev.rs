@@ -15,7 +15,7 @@ use super::runtime::block_on;
 use super::serve::{read, run, start_log_with_copy};
 use super::signals::Signals;
 use crate::app::App;
-use crate::config::{self, Mode, Settings, read_argument};
+use crate::config::{self, Mode, Settings, read_text};
 use crate::dev::{AuditLines, RecordSources, Setup, UploadBackend, greeting, routes};
 use crate::telemetry::RecentLines;
 use appserver_domain::clock::Clock;
@@ -189,7 +189,7 @@ fn settings(args: &DevArgs, index: u16, addresses: &Addresses) -> Result<Setting
 /// problems.
 fn grants_with(config: &Path, path: &[&str], value: &str) -> Vec<String> {
     let built_in = config::built_in(config).map(str::to_owned);
-    let text = built_in.or_else(|| read_argument(config).ok());
+    let text = built_in.or_else(|| read_text(config).ok());
     let table: toml::Table = text.and_then(|text| text.parse().ok()).unwrap_or_default();
     let grants = table.get("grants").and_then(toml::Value::as_table).into_iter().flatten();
     let has_it = |grant: &toml::Value| {

@@ -10,7 +10,7 @@ use super::output::say;
 use super::runtime::block_on;
 use super::serve::read;
 use super::signals::Signals;
-use crate::config::{built_in, demo_file};
+use crate::config::{built_in, check_regular, demo_file};
 use crate::telemetry;
 use appserver_domain::clock::Clock;
 use appserver_emulator::{
@@ -80,9 +80,17 @@ pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Fail
 /// The settings of this file, or of the demo without one.
 pub(super) fn emulator_settings(named: Option<&Path>) -> Result<EmulatorSettings, Failure> {
     let path = named.map_or_else(|| demo_file("emulator.toml"), Path::to_owned);
-    let settings = match built_in(&path) {
-        Some(text) => EmulatorSettings::from_toml(text),
-        None => EmulatorSettings::from_file(&path),
+    let settings = if let Some(text) = built_in(&path) {
+        EmulatorSettings::from_toml(text)
+    } else {
+        // One that is named may be a pipe. One that is found may be something else of this name.
+        if named.is_none() {
+            check_regular(&path).map_err(|error| {
+                let message = format!("{}: it cannot be read: {error}", path.display());
+                Failure::new(EXIT_CONFIG, message)
+            })?;
+        }
+        EmulatorSettings::from_file(&path)
     };
     settings.map_err(|problem| {
         let cause = match &problem {

@@ -1,5 +1,6 @@
 //! The configuration of `appserver dev` and `appserver emulator`, built into the binary, so that both run in any folder.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The folder of the built-in files. On a disk their paths would be relative to a folder of this name.
@@ -30,6 +31,8 @@ pub(crate) fn path(name: &str) -> PathBuf {
     let in_repository = Path::new("config").join(name);
     match in_repository.try_exists() {
         Ok(false) => Path::new(FOLDER).join(name),
+        // `config` is a file of something else.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Path::new(FOLDER).join(name),
         // One that cannot be read is reported as such.
         Ok(true) | Err(_) => in_repository,
     }

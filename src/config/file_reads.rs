@@ -25,7 +25,7 @@ pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a whole text file of a configuration, likewise.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     text(read_bytes(path)?)
 }
 
@@ -41,11 +41,17 @@ pub(crate) fn read_argument(path: &Path) -> io::Result<String> {
 }
 
 fn regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(refused(format!("it must be a regular file, and is {}", kind(&metadata))));
-    }
+    check_regular(path)?;
     bounded(path, limit)
+}
+
+/// A pipe, a device or a directory is an error.
+pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(refused(format!("it must be a regular file, and is {}", kind(&metadata))))
 }
 
 fn bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {

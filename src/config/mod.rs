@@ -36,6 +36,8 @@ use std::path::PathBuf;
 pub(crate) use demo_files::{path as demo_file, text as built_in};
 pub use environment::{Environment, Mode, environment};
 pub(crate) use file_reads::{FileReads, read_argument};
+#[cfg(feature = "emulator")]
+pub(crate) use file_reads::{check_regular, read_text};
 pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
 pub(crate) use restart::RestartOnly;

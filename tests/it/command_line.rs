@@ -412,3 +412,56 @@ fn a_configuration_without_its_option_is_answered_with_the_option() {
         assert!(error.contains("`--config appserver.toml`"), "{error}");
     }
 }
+
+/// What is by chance named as the files that `dev` and `emulator` look for is neither read without an end nor waited for.
+#[test]
+fn what_is_no_regular_file_is_refused_at_once_where_dev_looks_for_its_configuration() {
+    let ports = ["--sts-port", "0", "--oss-port", "0", "--ram-port", "0", "--metadata-port", "0"];
+    let dev = [&["dev", "--port", "0", "--admin-port", "0"][..], &ports].concat();
+    let emulator = [&["emulator"][..], &ports].concat();
+    let make = |command: &str, arguments: &[&str]| {
+        assert!(Command::new(command).args(arguments).status().unwrap().success());
+    };
+    for (arguments, name) in
+        [(&dev, "dev.toml"), (&dev, "emulator.toml"), (&emulator, "emulator.toml")]
+    {
+        for (kind, maker) in [
+            ("a pipe", &["mkfifo"][..]),
+            ("a directory", &["mkdir"]),
+            ("a device", &["ln", "-s", "/dev/zero"]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join("config")).unwrap();
+            let path = folder.path().join("config").join(name).display().to_string();
+            make(maker[0], &[&maker[1..], &[&path]].concat());
+            let began = tokio::time::Instant::now();
+            let ended =
+                Running::start(appserver(arguments, &[]).current_dir(folder.path())).ended();
+            let printed = text(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(64), "{name}, {kind}: {printed}");
+            let expected = format!("it must be a regular file, and is {kind}");
+            assert!(
+                printed.contains(&format!("config/{name}: ")) && printed.contains(&expected),
+                "{name}, {kind}: {printed}"
+            );
+            assert!(began.elapsed() < Duration::from_secs(20), "{name}, {kind}");
+        }
+    }
+}
+
+/// A file `config` has no files in it.
+#[test]
+fn dev_beside_a_file_that_is_named_config_runs_the_built_in_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config"), "of another program").unwrap();
+    let ports = ["--sts-port", "0", "--oss-port", "0", "--ram-port", "0", "--metadata-port", "0"];
+    let arguments = [&["dev", "--port", "0", "--admin-port", "0"][..], &ports].concat();
+    let mut running = Running::start(appserver(&arguments, &[]).current_dir(folder.path()));
+    let printed = BufReader::new(running.child().stdout.take().unwrap());
+    let greeted =
+        in_time(move || printed.lines().map(Result::unwrap).any(|line| line.starts_with("Ctrl-C")));
+    running.terminate();
+    let ended = running.ended();
+    assert_eq!(greeted, Some(true), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("using the built-in demo"));
+}
