@@ -13,6 +13,12 @@ use appserver_domain::Invalid;
 pub(crate) struct SignatureAlgorithm(Algorithm);
 
 impl SignatureAlgorithm {
+    /// As a configuration names them. `none` is not among them; HS384 and HS512 add nothing to HS256.
+    pub(crate) const NAMES: [&str; 11] = [
+        "ES256", "ES384", "Ed25519", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+        "HS256",
+    ];
+
     /// All algorithms with public keys, which come in key sets.
     pub(crate) fn asymmetric() -> impl Iterator<Item = Self> {
         let names =
@@ -47,25 +53,10 @@ impl TryFrom<String> for SignatureAlgorithm {
     type Error = Invalid;
 
     fn try_from(name: String) -> Result<Self, Invalid> {
-        // `none` is not among them; HS384 and HS512 add nothing to HS256.
-        let known = match name.as_str() {
-            "ES256" => Algorithm::ES256,
-            "ES384" => Algorithm::ES384,
-            "Ed25519" | "EdDSA" => Algorithm::EdDSA,
-            "RS256" => Algorithm::RS256,
-            "RS384" => Algorithm::RS384,
-            "RS512" => Algorithm::RS512,
-            "PS256" => Algorithm::PS256,
-            "PS384" => Algorithm::PS384,
-            "PS512" => Algorithm::PS512,
-            "HS256" => Algorithm::HS256,
-            _ => {
-                return Err(Invalid(
-                    "an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared \
-                     secret, HS256",
-                ));
-            }
-        };
-        Ok(Self(known))
+        let is_known = Self::NAMES.contains(&name.as_str());
+        is_known.then(|| Self::named(&name)).flatten().map(Self).ok_or(Invalid(
+            "an algorithm is `ES256`, `ES384`, `Ed25519` or `EdDSA` (the same), `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512` or, \
+             with a shared secret, `HS256`",
+        ))
     }
 }

@@ -27,22 +27,25 @@ pub(crate) struct RawAccessKey {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum RawAccessKeySource {
+pub(crate) enum RawAccessKeySource {
     Environment,
     Files,
     Demo,
+}
+
+impl RawAccessKeySource {
+    pub(crate) const WORDS: [(&'static str, Self); 3] =
+        [("environment", Self::Environment), ("files", Self::Files), ("demo", Self::Demo)];
 }
 
 impl TryFrom<String> for RawAccessKeySource {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        match text.as_str() {
-            "environment" => Ok(Self::Environment),
-            "files" => Ok(Self::Files),
-            "demo" => Ok(Self::Demo),
-            _ => Err(Invalid("it must be `environment`, `files` or `demo`")),
-        }
+        let found = Self::WORDS.into_iter().find(|(word, _)| *word == text);
+        found
+            .map(|(_, source)| source)
+            .ok_or(Invalid("it must be `environment`, `files` or `demo`"))
     }
 }
 

@@ -217,7 +217,7 @@ fn each_problem_of_an_issuer_is_reported_with_the_way_out() {
 issuers.four.audiences.photos: there is no client `app-nine`; add `[clients.app-nine]` or remove it
 issuers.four.jwks_file: it is not a JSON Web Key Set: missing field `keys` at line 2 column 106
 issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
-issuers.one.algorithms: item 2: an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
+issuers.one.algorithms: item 2: an algorithm is `ES256`, `ES384`, `Ed25519` or `EdDSA` (the same), `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512` or, with a shared secret, `HS256`
 issuers.one.audiences.photos: there is no client `app-two`; add `[clients.app-two]` or remove it
 issuers.one.audiences.photos: name one client, or several and the `client_claim` that distinguishes them
 issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
