@@ -40,7 +40,7 @@ RUN touch src/main.rs src/lib.rs crates/domain/src/lib.rs crates/policy/src/lib.
 
 FROM ${RUNTIME_IMAGE}
 # Readable by the image's user, whatever umask the sources were checked out with.
-COPY --chmod=0644 config/default.toml config/production.example.toml /etc/appserver/
+COPY --chmod=0644 config/appserver.schema.json config/default.toml config/production.example.toml /etc/appserver/
 COPY --chmod=0644 config/policies/*.json /etc/appserver/policies/
 # Last, because it changes most often.
 COPY --from=build /build/target/release/appserver /usr/local/bin/

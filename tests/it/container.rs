@@ -53,6 +53,28 @@ fn prepare(page: &str, folder: &Path) {
     assert!(done.unwrap().success());
 }
 
+/// Editors find it beside the file, in the image as in the repository.
+#[test]
+fn the_schema_that_a_file_of_the_image_names_is_in_the_image() {
+    let read = |name: &str| std::fs::read_to_string(repository(name)).unwrap();
+    let (dockerfile, admitted) = (read("Dockerfile"), read(".dockerignore"));
+    let copied = dockerfile.lines().filter(|line| line.starts_with("COPY "));
+    let copied = copied.filter_map(|line| line.strip_suffix(" /etc/appserver/"));
+    let copied: Vec<_> =
+        copied.flat_map(str::split_whitespace).filter(|word| word.starts_with("config/")).collect();
+    let mut named = 0;
+    for file in copied.iter().filter(|file| Path::new(file).extension() == Some("toml".as_ref())) {
+        let text = read(file);
+        let schema = text.lines().next().unwrap().strip_prefix("#:schema ").unwrap();
+        let schema = format!("config/{schema}");
+        assert!(copied.contains(&schema.as_str()), "{file} names {schema}: {copied:?}");
+        assert!(admitted.lines().any(|line| line == format!("!{schema}")), "{schema}");
+        assert!(repository(&schema).is_file(), "{schema}");
+        named += 1;
+    }
+    assert_eq!(named, 2, "{copied:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_container_start_vends_a_token() {
     let read = |name: &str| std::fs::read_to_string(repository(name)).unwrap();
