@@ -16,7 +16,7 @@ use super::hook_request::{HookRequest, PreparedCall};
 use super::hook_settings::{HookMode, HookSettings, ListedHeader, OnError};
 use crate::outbound::Egress;
 use crate::single_flight::{Entry, InFlightCalls};
-use crate::telemetry::{DecisionMetrics, DecisionOutcome, with_causes};
+use crate::telemetry::{DecisionMetrics, DecisionOutcome, Span, with_causes};
 use appserver_domain::GrantName;
 use appserver_domain::clock::Clock;
 
@@ -113,7 +113,7 @@ impl DecisionHook {
             return Ok(HookDecision::Allowed(requested));
         }
         let request_id = call.request_id.clone();
-        let result = self.ask(call).await;
+        let result = self.ask(call, Span::current()).await;
         let is_without = self.settings.on_error == OnError::Allow
             && result.as_ref().err().is_some_and(DecisionError::is_silence);
         let outcome = match &result {
@@ -141,11 +141,11 @@ impl DecisionHook {
             self.metrics.decided("shadow", DecisionOutcome::Failed);
             return;
         };
-        let hook = Arc::clone(self);
+        let (hook, span) = (Arc::clone(self), Span::current());
         tokio::spawn(async move {
             let _permit = permit;
             let (request_id, requested) = (call.request_id.clone(), call.bounds.requested);
-            let result = hook.ask(call).await;
+            let result = hook.ask(call, span).await;
             hook.metrics.decided("shadow", outcome_of(&result, requested));
             match result {
                 Ok(HookDecision::Allowed(secs)) if secs < requested => tracing::info!(
@@ -170,7 +170,7 @@ impl DecisionHook {
     }
 
     /// The decision about these bytes: known, of a call in flight, or of a new one.
-    async fn ask(self: &Arc<Self>, call: PreparedCall) -> CallResult {
+    async fn ask(self: &Arc<Self>, call: PreparedCall, span: Option<Span>) -> CallResult {
         let key = call.key;
         if let Some(decision) = self.known(&key) {
             return Ok(decision);
@@ -192,7 +192,7 @@ impl DecisionHook {
                 // A task of its own: callers that leave do not end the call of the others.
                 tokio::spawn(async move {
                     let _permit = permit;
-                    let result = hook.client.call(call).await;
+                    let result = hook.client.call(call, span.as_ref()).await;
                     if let Ok(decision) = &result {
                         hook.remember(key, decision);
                     }

@@ -14,7 +14,7 @@ use super::hook_request::PreparedCall;
 use super::hook_settings::HookUrl;
 use crate::breaker::{Breaker, BreakerChange, BreakerSettings};
 use crate::outbound::{BODY_SIGNATURE, BodyError, Egress, body_signature, read_body};
-use crate::telemetry::DecisionMetrics;
+use crate::telemetry::{DecisionMetrics, Span, SpanKind};
 use appserver_domain::clock::Clock;
 
 /// The longest answer.
@@ -61,12 +61,25 @@ impl HookClient {
         Ok(Self { http, url, secret, timeout, breaker: Breaker::new(BREAKER), clock, metrics })
     }
 
-    pub(super) async fn call(&self, call: PreparedCall) -> Result<HookDecision, DecisionError> {
+    /// Calls the hook. The call is a span below `parent`, which is not propagated to the hook.
+    pub(super) async fn call(
+        &self,
+        call: PreparedCall,
+        parent: Option<&Span>,
+    ) -> Result<HookDecision, DecisionError> {
         self.breaker.admit()?;
+        let span = parent.map(|span| span.child("decision hook", SpanKind::Client));
         let started = Instant::now();
         let answered = self.attempt(call, started + self.timeout).await;
         let outcome = answered.as_ref().map_or_else(DecisionError::reason, |_| "answered");
         self.metrics.called(outcome, started.elapsed());
+        if let Some(span) = span {
+            span.set_text("http.request.method", "POST");
+            span.set_text("server.address", self.url.0.url().host_str().unwrap_or_default());
+            if let Err(error) = &answered {
+                span.set_error(error.reason());
+            }
+        }
         let reached = answered.as_ref().err().is_none_or(|error| !error.is_silence());
         match self.breaker.record(reached) {
             None => {}

@@ -7,9 +7,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::collector::{Behaviour, Collector, span_text};
 use crate::stage::{Answer, Setting, Stage, until};
 use crate::uploads::{CONFIG, POLICY};
 
@@ -294,5 +296,42 @@ async fn listed_headers_are_text_and_pages_may_send_them() {
         answer.headers()["access-control-allow-headers"],
         "Authorization, Content-Type, Traceparent, Tracestate, x-app-attest"
     );
+    world.stage.close().await;
+}
+
+/// As the calls of STS: a span of its own below the request, without what the hook is asked.
+#[tokio::test]
+async fn the_call_of_the_hook_is_a_span_of_the_request() {
+    let collector = Collector::start(Behaviour::Accepts).await;
+    let tracing = format!(
+        "[tracing]\notlp_endpoint = \"http://{}\"\nsample_ratio = 1.0\n",
+        collector.address
+    );
+    let world = World::new(&tracing).await;
+    assert_eq!(world.token("phone-1").await.outcome(), "200 Success");
+    let of_hook = |spans: &[Span]| {
+        let calls: Vec<_> = spans.iter().filter(|span| span.name == "decision hook").collect();
+        calls.iter().map(|call| span_text(call, spans)).collect::<Vec<_>>()
+    };
+    // The request, the hook's call, the shared call and STS's.
+    let spans = collector.until(4).await;
+    insta::assert_snapshot!(of_hook(&spans).join("\n"), @"
+    decision hook Client
+      below GET /v1/token
+      http.request.method = POST
+      server.address = 127.0.0.1
+    ");
+    world.hook.answers(500, "");
+    assert_eq!(world.token("phone-2").await.outcome(), "503 DecisionUnavailable");
+    let spans = collector.until(6).await;
+    let calls = of_hook(&spans);
+    insta::assert_snapshot!(calls[1], @"
+    decision hook Client
+      below GET /v1/token
+      http.request.method = POST
+      server.address = 127.0.0.1
+      error.type = decision_failed
+      status 2
+    ");
     world.stage.close().await;
 }
