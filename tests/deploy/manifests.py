@@ -168,6 +168,9 @@ def dashboard(promtool, made):
         assert not cells & taken and at["x"] + at["w"] <= 24, f"{panel['title']} overlaps"
         taken |= cells
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    parts = ["vend", "sts_call", "http_request", "requests_failed", "audit", "jwks", "store", "tls_certificate", "decision", "revocations"]
+    without = [part for part in parts if not any(f"appserver_{part}" in expr for expr in expressions)]
+    assert not without, f"no panel shows {without}"
     print(f"{len(expressions)} expressions of the dashboard parse")
 
 
