@@ -1,18 +1,22 @@
 //! The list that replicas share through Redis, as one replica keeps up with it.
 //!
 //! Redis may lose what it keeps. Then its version is gone, or older than one that a replica has read, and each replica puts back
-//! what it still knows before any of them trusts the list again.
+//! what it still knows before any of them trusts the list again. A value that cannot be decrypted lifts nothing: what the replica
+//! knows of it stays active.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::entry::{Reason, Revocation};
 use super::list::RevocationList;
 use super::revoked::{Revoked, RevokedKind};
-use crate::store::{ReaderMark, Redis, RevocationPage};
+use crate::store::{ReaderMark, Redis, RevocationPage, RevocationValue};
 
 /// Reads of a list that changes while it is read.
 const TRIES: usize = 5;
@@ -23,17 +27,49 @@ pub(crate) struct SharedRevocations {
     version: String,
     /// How this replica is counted among the readers.
     mark: ReaderMark,
-    /// How many revocations the last read list has that this replica cannot read, and so does not enforce.
-    unreadable: usize,
+    /// How many revocations the last read list has that this replica cannot read, until the last of them ends.
+    unreadable: Option<(usize, Instant)>,
 }
 
 /// The whole list, as it was read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadRevocations {
     pub(crate) list: RevocationList,
-    /// How many cannot be decrypted with the configured keys, or are of a form that this version does not know.
-    pub(crate) unreadable: usize,
+    pub(crate) unreadable: Unreadable,
     version: String,
+}
+
+/// Revocations that have not ended, and cannot be decrypted with the configured keys or are of a form that this version does not
+/// know.
+#[derive(Debug, Default)]
+pub(crate) struct Unreadable {
+    ids: HashSet<String>,
+    /// Until the last of them ends.
+    remaining: Duration,
+}
+
+impl Unreadable {
+    pub(crate) fn count(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn add(&mut self, id: String, remaining: Duration) {
+        if !remaining.is_zero() {
+            self.ids.insert(id);
+            self.remaining = self.remaining.max(remaining);
+        }
+    }
+
+    /// What of `own` the list has, but nobody can read there.
+    fn known<'a>(
+        &self,
+        own: &'a RevocationList,
+        redis: &Redis,
+    ) -> impl Iterator<Item = &'a Arc<Revocation>> {
+        // Nearly always there is none, and then nothing is hashed.
+        let own = (!self.ids.is_empty()).then(|| own.iter()).into_iter().flatten();
+        own.filter(|one| self.ids.contains(&redis.revocation_id(&parts(one.what()))))
+    }
 }
 
 /// The result of a look at the shared list.
@@ -68,11 +104,13 @@ impl SharedRevocations {
             }
             version.clear();
         }
-        self.unreadable = unreadable;
+        let count = unreadable.count();
+        self.unreadable = (count > 0).then(|| (count, Instant::now() + unreadable.remaining));
+        unreadable.known(own, redis).for_each(|one| list.insert(Arc::clone(one)));
         if version.is_empty() {
             let lost: Vec<_> = own.since(&list, now).iter().cloned().collect();
             let lost: Vec<_> = lost.into_iter().filter(|one| one.is_active(now)).collect();
-            if lost.is_empty() && list.iter().next().is_none() && unreadable == 0 {
+            if lost.is_empty() && list.iter().next().is_none() && count == 0 {
                 return Polled::Unchanged;
             }
             if !lost.is_empty() {
@@ -97,9 +135,9 @@ impl SharedRevocations {
         Polled::Changed(list)
     }
 
-    /// How many revocations of the last read list this replica cannot read.
+    /// How many revocations of the last read list this replica cannot read; 0 once all of them have ended.
     pub(crate) fn unreadable(&self) -> usize {
-        self.unreadable
+        self.unreadable.filter(|(_, end)| Instant::now() < *end).map_or(0, |(count, _)| count)
     }
 
     /// The whole shared list; `None` if Redis does not answer.
@@ -138,23 +176,22 @@ async fn read_list(
     before: &ReaderMark,
 ) -> Option<Option<ReadRevocations>> {
     for _ in 0..TRIES {
-        let (mut list, mut unreadable) = (RevocationList::default(), 0);
+        let (mut list, mut unreadable) = (RevocationList::default(), Unreadable::default());
         let (mut offset, mut first) = (0, None);
         loop {
             let known = if offset == 0 { known } else { "" };
             let page = redis.read_revocations(known, offset, reader, before).await?;
-            let RevocationPage { version, is_known, taken, values, undecryptable } = page;
+            let RevocationPage { version, is_known, taken, values } = page;
             if is_known {
                 return Some(None);
             }
             if *first.get_or_insert_with(|| version.clone()) != version {
                 break;
             }
-            unreadable += undecryptable;
-            for value in &values {
-                match read(value) {
+            for RevocationValue { id, plain, remaining } in values {
+                match plain.as_ref().and_then(read) {
                     Some(revocation) => list.insert(revocation),
-                    None => unreadable += 1,
+                    None => unreadable.add(id, remaining),
                 }
             }
             offset += taken;

@@ -30,7 +30,7 @@ pub(crate) use deliveries::KeepOutcome;
 pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};
-pub(crate) use revocations::{ReaderMark, RevocationPage, RevocationReaders};
+pub(crate) use revocations::{ReaderMark, RevocationPage, RevocationReaders, RevocationValue};
 pub(crate) use settings::{RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};
 pub(crate) use topology::{MasterName, NodeAddress, RedisAddress, RedisTopology, SentinelSettings};

@@ -11,6 +11,8 @@ use crate::telemetry::StoreOperation;
 const MAX_VALUES: u32 = 100_000;
 /// The most values that one call reads, of a few hundred bytes each.
 const READ_AT_ONCE: usize = 1_000;
+/// No revocation lives longer.
+const MAX_LIFE: Duration = Duration::from_hours(366 * 24);
 /// The most replicas that are counted.
 const MAX_READERS: usize = 1_000;
 
@@ -23,10 +25,18 @@ pub(crate) struct RevocationPage {
     pub(crate) is_known: bool,
     /// How many entries were read. None are left after it if it is 0.
     pub(crate) taken: usize,
-    /// Those that could be decrypted.
-    pub(crate) values: Vec<SecretSlice<u8>>,
-    /// How many could not be.
-    pub(crate) undecryptable: usize,
+    pub(crate) values: Vec<RevocationValue>,
+}
+
+/// An entry of the list.
+#[derive(Debug)]
+pub(crate) struct RevocationValue {
+    /// That of the parts it was put with.
+    pub(crate) id: String,
+    /// `None` if it cannot be decrypted.
+    pub(crate) plain: Option<SecretSlice<u8>>,
+    /// Until it ends, by the clock of Redis.
+    pub(crate) remaining: Duration,
 }
 
 /// How a replica that reads the list describes itself in Redis: its id, the version that it read last, and its keys.
@@ -70,15 +80,24 @@ impl Redis {
             reader.0.as_bytes(),
             before.0.as_bytes(),
         ];
-        let (version, is_known, taken, pairs, _) = self.revocations(&arguments).await?;
-        let values = pairs.chunks_exact(2).filter_map(|pair| {
-            let id = std::str::from_utf8(&pair[0]).ok()?;
-            self.decrypt(&sealed_name(id), Some(pair[1].clone()), |plain| Some(plain.clone()))
+        let (version, is_known, taken, entries, _) = self.revocations(&arguments).await?;
+        let values = entries.as_chunks::<3>().0.iter().map(|[id, value, millis]| {
+            let id = String::from_utf8_lossy(id).into_owned();
+            let plain =
+                self.decrypt(&sealed_name(&id), Some(value.clone()), |plain| Some(plain.clone()));
+            let millis = std::str::from_utf8(millis).ok().and_then(|text| text.parse().ok());
+            // One whose end is unknown does not end.
+            let remaining =
+                millis.map_or(MAX_LIFE, |millis| Duration::from_millis(millis).min(MAX_LIFE));
+            RevocationValue { id, plain, remaining }
         });
-        let values: Vec<_> = values.collect();
-        let undecryptable = pairs.chunks_exact(2).len() - values.len();
-        let taken = taken.min(READ_AT_ONCE);
-        Some(RevocationPage { version, is_known, taken, values, undecryptable })
+        let values = values.collect();
+        Some(RevocationPage { version, is_known, taken: taken.min(READ_AT_ONCE), values })
+    }
+
+    /// How the value that these parts identify is called in the list.
+    pub(crate) fn revocation_id(&self, parts: &[impl AsRef<str>]) -> String {
+        self.names.id(parts)
     }
 
     /// Counts the replicas that read the list.

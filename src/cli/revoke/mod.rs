@@ -311,18 +311,18 @@ fn list(store: StoreSettings, in_file: RevocationList, clock: Clock) -> Result<(
         Err(failure) => (ReadRevocations::default(), None, Some(failure)),
     };
     let rows = rows(&[("this machine's file", &in_file), ("redis", &shared.list)], now);
-    if rows.is_empty() && failure.is_none() && shared.unreadable == 0 {
+    if rows.is_empty() && failure.is_none() && shared.unreadable.count() == 0 {
         say("Nothing is revoked.")?;
     }
     rows.iter().try_for_each(say)?;
     if readers.is_some_and(|readers| readers.all == 0) {
         note(format_args!("warning: {}", readers::NOBODY_READS));
     }
-    if shared.unreadable > 0 {
+    if shared.unreadable.count() > 0 {
         let message = format!(
             "Redis has {} more that cannot be decrypted with this configuration's keys, or are of a newer version: compare \
              `store.redis.encryption_key_file` with that of the replicas, which enforce only what they can decrypt",
-            shared.unreadable
+            shared.unreadable.count()
         );
         return Err(Failure::new(EXIT_NOT_ENFORCED, message));
     }

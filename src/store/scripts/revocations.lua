@@ -6,8 +6,8 @@
 -- skip, the most to return, the reader as it describes itself and as it did before, both empty for none; for `put`: id, value,
 -- its lifetime in milliseconds, whether it replaces another, the most values; for `remove`: id; for `distrust`: a version; for
 -- `settle`: the newest version that the replica knows; for `readers`: the most to return.
--- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids and
--- values in turn or the readers of the last seconds, the number of foreign values.
+-- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids, values and
+-- milliseconds until their ends in turn or the readers of the last seconds, the number of foreign values.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local action = ARGV[1]
@@ -73,13 +73,14 @@ elseif action == 'read' then
   if version ~= '' and version == ARGV[2] then
     return {version, 1, 0, {}, foreign}
   end
-  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', 9e14, 'LIMIT', tonumber(ARGV[3]), tonumber(ARGV[4]))
-  read = #ids
-  for _, id in ipairs(ids) do
-    local value = redis.call('HMGET', KEYS[1], id)[1]
+  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', 9e14, 'WITHSCORES', 'LIMIT', tonumber(ARGV[3]), tonumber(ARGV[4]))
+  read = #ids / 2
+  for i = 1, #ids, 2 do
+    local value = redis.call('HMGET', KEYS[1], ids[i])[1]
     if value and #value <= 4096 then
-      values[#values + 1] = id
+      values[#values + 1] = ids[i]
       values[#values + 1] = value
+      values[#values + 1] = string.format('%.0f', math.max(tonumber(ids[i + 1]) - now, 0))
     end
   end
 elseif action == 'put' then
