@@ -137,7 +137,7 @@ impl FileWatch {
         clock: &Clock,
     ) -> Result<(Self, RevocationList), Problems> {
         let text = file.read()?;
-        let list = file.parse(&text, clock.now())?;
+        let list = file.parse(&text, clock.now())?.list;
         let applied = Content::of(&text);
         let reads = FileReads::default();
         Ok((Self { file, applied, pending: None, stamp: None, looks: 0, reads }, list))
@@ -200,7 +200,7 @@ impl FileWatch {
         // Nothing in it waits for anything, and a long list takes its seconds: it has no time limit.
         let parsed = tokio::task::spawn_blocking(move || {
             let text = read.map_err(|error| file.unreadable(&error))?;
-            file.parse(&text, now)
+            file.parse(&text, now).map(|read| read.list)
         });
         let parsed = parsed.await.expect("reading revocations does not panic");
         enforcement.up(RevocationSource::File, parsed.is_ok());

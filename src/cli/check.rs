@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::config_files::ConfigFiles;
 use super::failure::Failure;
-use super::output::say;
+use super::output::{say, say_line};
 use crate::config::{self, Problem, SecretsToo};
 use appserver_domain::clock::Clock;
 
@@ -52,7 +52,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
         Ok((of_rollout, warnings)) => {
             say("The configuration is valid.")?;
             for Problem { path, message } in warnings.iter().chain(&of_rollout) {
-                say(format_args!("warning: {path}: {message}"))?;
+                say_line(format_args!("warning: {path}: {message}"))?;
             }
         }
         // The problems are this command's result.

@@ -1,6 +1,5 @@
 //! `appserver doctor`.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,7 +8,7 @@ use tokio::time::Instant;
 
 use super::config_files::ConfigFiles;
 use super::failure::{EXIT_UNAVAILABLE, Failure};
-use super::output::say;
+use super::output::{Colour, say, say_line, say_verdict};
 use super::runtime::block_on;
 use crate::config::{Secrets, SecretsToo};
 use crate::doctor::{Finding, Input, Outcome, run_checks};
@@ -41,14 +40,13 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     warnings.extend(secrets.warning(Clock::system().now()));
     let Secrets { identities, egress, store, .. } = secrets;
     let (mut findings, mut printed) = (Vec::new(), Ok(()));
-    let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
         let clock = Clock::system();
         let input = Input { settings, warnings, identities, egress, store, clock, deadline };
         let report = |finding: Finding| {
             if !args.json && printed.is_ok() {
-                printed = print(&finding, colours);
+                printed = print(&finding);
             }
             findings.push(finding);
         };
@@ -74,21 +72,21 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-fn print(finding: &Finding, colours: bool) -> Result<(), Failure> {
+fn print(finding: &Finding) -> Result<(), Failure> {
     let Finding { check, outcome, upstream, subject, message, fix } = finding;
     let (word, colour) = match outcome {
-        Outcome::Ok => ("ok", "\u{1b}[32m"),
-        Outcome::Warning => ("warning", "\u{1b}[33m"),
-        Outcome::Failed => ("failed", "\u{1b}[31m"),
-        Outcome::Skipped => ("skipped", "\u{1b}[2m"),
+        Outcome::Ok => ("ok", Colour::Green),
+        Outcome::Warning => ("warning", Colour::Yellow),
+        Outcome::Failed => ("failed", Colour::Red),
+        Outcome::Skipped => ("skipped", Colour::Dim),
     };
-    let (colour, plain) = if colours { (colour, "\u{1b}[0m") } else { ("", "") };
     let upstream =
         upstream.as_ref().map_or_else(String::new, |name| format!(" of the upstream `{name}`"));
     let subject = subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
-    say(format_args!("{colour}{word:7}{plain}  {check}{upstream}{subject}: {message}"))?;
+    let rest = format!("  {check}{upstream}{subject}: {message}");
+    say_verdict(colour, &format!("{word:7}"), rest)?;
     match fix {
-        Some(fix) => say(format_args!("         fix: {fix}")),
+        Some(fix) => say_line(format_args!("         fix: {fix}")),
         None => Ok(()),
     }
 }

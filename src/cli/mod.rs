@@ -30,7 +30,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::config;
-use crate::telemetry::log_panics;
+use crate::telemetry::{escaped, log_panics};
 use appserver_domain::ClientId;
 use config_files::ConfigFiles;
 use failure::Failure;
@@ -159,5 +159,11 @@ fn exit_with(error: clap::Error) -> ! {
             "appserver: a configuration is named with --config: `--config {unexpected}`"
         ));
     }
-    error.exit()
+    // clap quotes arguments as they are.
+    let arguments = std::env::args_os().map(|one| escaped(&one.to_string_lossy()).into_owned());
+    if let Err(error) = Cli::try_parse_from(arguments) {
+        error.exit();
+    }
+    note(error.render());
+    std::process::exit(error.exit_code())
 }

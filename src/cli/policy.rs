@@ -1,14 +1,13 @@
 //! `appserver policy render`, `appserver policy explain` and `appserver policy lint`; `compare` has a file of its own.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, Failure};
-use super::output::say;
+use super::output::{Colour, say, say_line, say_verdict};
 use super::policy_compare::{self, CompareArgs};
 use crate::auth::Caller;
 use crate::config::{self, Mode, Settings};
@@ -309,24 +308,27 @@ fn explain(args: ExplainArgs) -> Result<(), Failure> {
 }
 
 fn print_table(explanation: &Explanation) -> Result<(), Failure> {
-    let colour = if explanation.allowed { "\u{1b}[32m" } else { "\u{1b}[31m" };
-    let (colour, plain) =
-        if std::io::stdout().is_terminal() { (colour, "\u{1b}[0m") } else { ("", "") };
+    let colour = if explanation.allowed { Colour::Green } else { Colour::Red };
     let by = explanation.decided_by.as_ref();
     let by = by.map_or_else(|| "no statement allows it".to_owned(), |by| format!("by {by}"));
-    say(format_args!("{colour}{}{plain}: {by}\n", explanation.verdict))?;
+    say_verdict(colour, explanation.verdict, format_args!(": {by}"))?;
+    say("")?;
     match &explanation.operation {
-        Some(operation) => say(format_args!("  {operation}, which {} allows", explanation.action))?,
-        None => say(format_args!("  {}", explanation.action))?,
+        Some(operation) => {
+            say_line(format_args!("  {operation}, which {} allows", explanation.action))?;
+        }
+        None => say_line(format_args!("  {}", explanation.action))?,
     }
-    say(format_args!("  on {}\n", explanation.resource))?;
+    say_line(format_args!("  on {}", explanation.resource))?;
+    say("")?;
     for note in &explanation.notes {
-        say(format_args!("  note: {note}\n"))?;
+        say_line(format_args!("  note: {note}"))?;
+        say("")?;
     }
     let longest = explanation.statements.iter().map(|judged| judged.statement.len()).max();
     for StatementVerdict { statement, effect, because, .. } in &explanation.statements {
         let width = longest.unwrap_or(0);
-        say(format_args!("  {statement:width$}  {effect:5}  {because}"))?;
+        say_line(format_args!("  {statement:width$}  {effect:5}  {because}"))?;
     }
     say(format_args!("\n{}\n\n{}", explanation.policy, explanation.scope))
 }
@@ -342,13 +344,13 @@ fn lint(files: &[PathBuf], breadth: Breadth, shared: &[SharedResource]) -> Resul
         let LintReport { problems, not_disjoint, warnings } =
             lint_file(&read(file)?, breadth, shared);
         for problem in &problems {
-            say(format_args!("{}: {problem}", file.display()))?;
+            say_line(format_args!("{}: {problem}", file.display()))?;
         }
         if let Some(problem) = &not_disjoint {
-            say(format_args!("{}: {problem}", file.display()))?;
+            say_line(format_args!("{}: {problem}", file.display()))?;
         }
         for warning in &warnings {
-            say(format_args!("warning: {}: {warning}", file.display()))?;
+            say_line(format_args!("warning: {}: {warning}", file.display()))?;
         }
         count += problems.len() + usize::from(not_disjoint.is_some());
         shares |= not_disjoint.is_some();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, Failure};
-use super::output::say;
+use super::output::{say, say_line};
 use super::policy::read;
 use crate::app::{ChangeKind, GrantChange};
 use crate::config::Mode;
@@ -64,12 +64,12 @@ fn print_change(change: &GrantChange) -> Result<(), Failure> {
         ChangeKind::Changed => {}
     }
     if let Some(request) = &change.no_longer_allows {
-        say(format_args!("{grant}: no longer allows, for example, {request}"))?;
+        say_line(format_args!("{grant}: no longer allows, for example, {request}"))?;
     }
     if let Some(request) = &change.also_allows {
-        say(format_args!("{grant}: also allows, for example, {request}"))?;
+        say_line(format_args!("{grant}: also allows, for example, {request}"))?;
     }
-    change.notes().iter().try_for_each(|note| say(format_args!("{grant}: {note}")))
+    change.notes().iter().try_for_each(|note| say_line(format_args!("{grant}: {note}")))
 }
 
 fn compare_policies(args: &CompareArgs) -> Result<(), Failure> {
@@ -83,15 +83,15 @@ fn compare_policies(args: &CompareArgs) -> Result<(), Failure> {
     }
     let (old, new) = (args.old.display(), args.new.display());
     if let Inclusion::Beyond(request) = &removed {
-        say(format_args!("{new} no longer allows, for example, {request}"))?;
+        say_line(format_args!("{new} no longer allows, for example, {request}"))?;
     }
     match &added {
         Inclusion::Beyond(request) => {
-            say(format_args!("{new} also allows, for example, {request}"))?;
+            say_line(format_args!("{new} also allows, for example, {request}"))?;
             Err(Failure::new(EXIT_WIDER, format!("{new} allows what {old} does not")))
         }
         Inclusion::Included if removed == Inclusion::Included => {
-            say(format_args!("{old} and {new} allow the same"))
+            say_line(format_args!("{old} and {new} allow the same"))
         }
         Inclusion::Included | Inclusion::TooComplex(_) => Ok(()),
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::field::{Clearable, Field, FieldValue, List};
-use crate::telemetry::with_causes;
+use crate::telemetry::{escaped, with_causes};
 use appserver_domain::UpstreamName;
 
 /// One problem, at one key.
@@ -43,7 +43,7 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, Problem { path, message }) in self.iter().enumerate() {
             let end = if i == 0 { "" } else { "\n" };
-            write!(f, "{end}{path}: {message}")?;
+            write!(f, "{end}{}: {}", escaped(path), escaped(message))?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ use crate::grant::Grants;
 use crate::http::Cors;
 use crate::limit::{ClientLimits, FailureSettings};
 use crate::outbound::EgressByTarget;
-use crate::revocation::{RevocationList, Revoked};
+use crate::revocation::{FileRevocations, Revoked};
 use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
@@ -272,7 +272,7 @@ impl Settings {
     }
 
     /// Reads the file of revocations, or lists all of its problems. Without a file the list is empty.
-    pub(crate) fn read_revoked(&self, now: DateTime<Utc>) -> Result<RevocationList, Problems> {
+    pub(crate) fn read_revoked(&self, now: DateTime<Utc>) -> Result<FileRevocations, Problems> {
         let read = |file: &RevokedFile| file.parse(&file.read()?, now);
         self.revoked.as_ref().map(read).transpose().map(Option::unwrap_or_default)
     }
@@ -281,9 +281,10 @@ impl Settings {
     /// rows that have ended.
     pub(crate) fn revoked_warnings(
         &self,
-        list: &RevocationList,
+        read: &FileRevocations,
         now: DateTime<Utc>,
     ) -> Vec<Problem> {
+        let FileRevocations { list, ended_lines } = read;
         let warning = |message| Problem { path: "revoked.file".to_owned(), message };
         let is_known = |what: &Revoked| match what {
             Revoked::Client(client) => self.rules.clients.iter().any(|(id, _)| id == client),
@@ -292,9 +293,8 @@ impl Settings {
             }
             Revoked::Ticket(_) | Revoked::Jti(_) => true,
         };
-        let (active, ended): (Vec<_>, Vec<_>) = list.iter().partition(|one| one.is_active(now));
+        let active = list.iter().filter(|one| one.is_active(now));
         let mut unknown: Vec<_> = active
-            .into_iter()
             .filter(|one| !is_known(one.what()))
             .map(|one| format!("{} refuses nobody: the configuration has no such name", one.what()))
             .collect();
@@ -305,10 +305,17 @@ impl Settings {
             unknown
                 .push(format!("{more} more rows have names that the configuration does not have"));
         }
-        if !ended.is_empty() {
+        if !ended_lines.is_empty() {
+            let count = ended_lines.len();
+            let lines = ended_lines.iter().take(LISTED_ROWS).map(ToString::to_string);
+            let lines = lines.collect::<Vec<_>>().join(", ");
+            let word = if count == 1 { "line" } else { "lines" };
+            let more = match count.saturating_sub(LISTED_ROWS) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             unknown.push(format!(
-                "revocations that have ended: {}; they refuse nobody, and can be removed",
-                ended.len()
+                "revocations that have ended: {count}, at {word} {lines}{more}; they refuse nobody, and can be removed"
             ));
         }
         unknown.into_iter().map(warning).collect()

@@ -144,10 +144,10 @@ pub(super) async fn hook_finding(
 pub(super) fn revoked_findings(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(file) = &settings.revoked else { return Vec::new() };
     let (read, warnings) = match settings.read_revoked(now) {
-        Ok(list) => {
-            let rows = list.iter().count();
+        Ok(revocations) => {
+            let rows = revocations.list.iter().count();
             let read = Finding::ok(REVOKED, format!("{rows} rows were read"));
-            (read, settings.revoked_warnings(&list, now))
+            (read, settings.revoked_warnings(&revocations, now))
         }
         Err(problems) => {
             let failed = Finding::failed(REVOKED, problems.to_string());

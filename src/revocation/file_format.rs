@@ -10,6 +10,7 @@ use toml::{Spanned, Table, Value};
 use super::entry::{Reason, Revocation};
 use super::list::RevocationList;
 use super::revoked::{Revoked, RevokedKind};
+use crate::telemetry::is_hidden;
 use appserver_domain::clock::Stamp;
 
 /// The most problems that are listed.
@@ -28,6 +29,14 @@ impl fmt::Display for FileProblem {
     }
 }
 
+/// The revocations of a file.
+#[derive(Debug, Default)]
+pub(crate) struct FileRevocations {
+    pub(crate) list: RevocationList,
+    /// The lines at which the rows begin that have ended.
+    pub(crate) ended_lines: Vec<usize>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
@@ -39,7 +48,7 @@ struct RawFile {
 pub(crate) fn parse_file(
     text: &str,
     now: DateTime<Utc>,
-) -> Result<RevocationList, Vec<FileProblem>> {
+) -> Result<FileRevocations, Vec<FileProblem>> {
     let lines =
         |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().matches('\n').count();
     let RawFile { revoked } = toml::from_str(text).map_err(|error| {
@@ -54,7 +63,7 @@ pub(crate) fn parse_file(
         problems.add(format!("a file has at most {most} revocations, and this one has {found}"));
         return Err(problems.found);
     }
-    let mut list = RevocationList::default();
+    let mut read = FileRevocations::default();
     // Rows are in their order: each is counted from the one before it.
     let mut counted = 0;
     for row in revoked {
@@ -62,28 +71,46 @@ pub(crate) fn parse_file(
         problems.line += lines(counted..start);
         counted = start;
         if let Some(revocation) = revocation(row.into_inner(), now, &mut problems) {
-            list.insert(Arc::new(revocation));
+            if !revocation.is_active(now) {
+                read.ended_lines.push(problems.line);
+            }
+            read.list.insert(Arc::new(revocation));
         }
     }
-    problems.into_result(list)
+    problems.into_result(read)
 }
 
 /// The row that [`parse_file`] reads as this revocation.
 pub(crate) fn write_row(revocation: &Revocation) -> String {
     let what = revocation.what();
-    let text = |text: &str| Value::from(text);
     let until = Stamp::of(revocation.until());
     let mut row = format!(
         "[[revoked]]\n{} = {}\nuntil = {}\n",
         what.kind().as_str(),
-        text(&what.name()),
+        quoted(&what.name()),
         until.as_str()
     );
     let reason = revocation.reason().as_str();
     if !reason.is_empty() {
-        row += &format!("reason = {}\n", text(reason));
+        row += &format!("reason = {}\n", quoted(reason));
     }
     row
+}
+
+/// The text in quotes, with an escape for each character that is not shown: the row is copied from a terminal.
+fn quoted(text: &str) -> String {
+    if !text.contains(is_hidden) {
+        return Value::from(text).to_string();
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if is_hidden(c) => quoted += &format!("\\U{:08X}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
 }
 
 /// The problems so far, and the line of the row that is read.
@@ -204,11 +231,11 @@ until = 2017-01-13T14:02:37Z
 issuer = "company"
 until = 2015-01-01T00:00:00Z
 "#;
-        let list = parse_file(text, now()).unwrap();
-        assert_eq!((list.iter().count(), list.count(now())), (5, 4));
+        let FileRevocations { list, ended_lines } = parse_file(text, now()).unwrap();
+        assert_eq!((list.iter().count(), list.count(now()), ended_lines), (5, 4, vec![20]));
         let mut rows: Vec<_> = list.iter().map(|one| write_row(one)).collect();
         let again = parse_file(&rows.concat(), now()).unwrap();
-        assert_eq!(again.iter().count(), 5);
+        assert_eq!(again.list.iter().count(), 5);
         rows.sort_unstable();
         insta::assert_snapshot!(rows.concat(), @r#"
         [[revoked]]
@@ -234,13 +261,13 @@ until = 2015-01-01T00:00:00Z
     fn the_file_on_the_page_is_valid() {
         let page = include_str!("../../docs/operate/revoke.md");
         let block = page.split("\n```text\n").nth(1).unwrap().split("\n```").next().unwrap();
-        assert_eq!(parse_file(block, now()).unwrap().count(now()), 2);
+        assert_eq!(parse_file(block, now()).unwrap().list.count(now()), 2);
     }
 
     #[test]
     fn a_file_without_rows_is_an_empty_list() {
         for text in ["", "# nobody\n", "revoked = []\n"] {
-            assert_eq!(parse_file(text, now()).unwrap().iter().count(), 0, "{text:?}");
+            assert_eq!(parse_file(text, now()).unwrap().list.iter().count(), 0, "{text:?}");
         }
     }
 

@@ -11,7 +11,7 @@ mod revoked;
 mod shared;
 
 pub(crate) use entry::{Reason, Revocation};
-pub(crate) use file_format::{parse_file, write_row};
+pub(crate) use file_format::{FileRevocations, parse_file, write_row};
 pub(crate) use list::{PresentedIdentity, RevocationList};
 pub(crate) use revocations::{RevocationSource, Revocations};
 pub(crate) use revoked::{Revoked, RevokedKind};

@@ -90,7 +90,7 @@ mod tests {
         let now: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let list = |name: &str| {
             let row = format!("[[revoked]]\nclient = \"{name}\"\nuntil = 2016-01-14T00:00:00Z\n");
-            parse_file(&row, now).unwrap()
+            parse_file(&row, now).unwrap().list
         };
         let revocations = Revocations::default();
         let refused = || {

@@ -531,7 +531,7 @@ async fn the_hook_is_reached_without_a_decision_and_ended_revocations_are_counte
         ));
         assert_eq!(code, Some(expected), "{printed}");
         assert!(!printed.contains("hidden"), "{printed}");
-        let warning = "revoked.file: revocations that have ended: 1; they refuse nobody";
+        let warning = "revoked.file: revocations that have ended: 1, at line 1; they refuse nobody";
         assert!(printed.contains(warning), "{printed}");
         let lines = printed.lines().skip_while(|line| !line.contains("decision hook"));
         let lines = lines.take_while(|line| !line.contains("  configuration"));

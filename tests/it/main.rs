@@ -70,4 +70,5 @@ mod upstream;
 mod upstreams;
 mod urls;
 mod users;
+mod visible_text;
 mod words;

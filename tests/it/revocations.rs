@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::binary::{run, text};
 use crate::fleet::Fleet;
 use crate::redis_server::{RIGHTS, RedisServer};
-use crate::stage::{Answer, START, Setting, Stage, secret, until};
+use crate::stage::{Answer, START, Setting, Stage, TIME_LIMIT, secret, until};
 
 /// A revocation's end on the clock of a stage.
 const END: &str = "2016-01-14T00:00:00Z";
@@ -216,6 +216,37 @@ async fn a_file_that_becomes_wrong_leaves_the_last_list_active_loudly() {
     stage.close().await;
 }
 
+#[tokio::test]
+async fn a_file_of_as_many_rows_as_it_may_have_is_read_whole_at_the_start_and_anew() {
+    const MOST: usize = 100_000;
+    let rows = |last: &str| {
+        let others = (1..MOST).map(|number| row("user", &format!("demo/user-{number}")));
+        others.chain([row("user", last)]).collect::<String>()
+    };
+    let stage = stage_with(&rows("demo/alice")).await;
+    let outcome = async |user: &str| {
+        let jwt = demo_jwt(user, stage.clock.now());
+        with_jwt(&stage, "GET", "/v1/token", &jwt, "").await.outcome()
+    };
+    let (refused, served) = ("403 Forbidden.Revoked", "200 Success");
+    let count = format!("appserver_revocations{{source=\"file\"}} {MOST}");
+    assert!(stage.admin("/metrics").await.1.contains(&count));
+    assert_eq!((&*outcome("alice").await, &*outcome("bob").await), (refused, served));
+    assert_eq!(outcome("user-1").await, refused);
+    stage.write("revoked.toml", &rows("demo/bob"));
+    // Without optimisation a list of this length takes its time.
+    let is_active = async {
+        while outcome("bob").await != refused {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let is_active = tokio::time::timeout(TIME_LIMIT * 5, is_active).await;
+    assert!(is_active.is_ok(), "the new list is not active");
+    assert_eq!((&*outcome("alice").await, &*outcome("user-99999").await), (served, refused));
+    assert!(stage.admin("/metrics").await.1.contains(&count));
+    stage.close().await;
+}
+
 /// As Kubernetes changes a mounted ConfigMap.
 #[tokio::test]
 async fn a_swapped_link_before_the_file_is_noticed() {
@@ -406,6 +437,52 @@ async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back()
     fleet.close();
 }
 
+/// The list of Redis is shown and changed although this machine's file cannot be read, which a warning and the exit code say.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_file_hides_nothing_of_redis_and_keeps_nothing_from_being_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start().await;
+    let command = command_config(folder.path(), Some(&redis.url()));
+    let more = folder.path().join("more.toml");
+    std::fs::write(&more, "revoked.file = \"revoked.toml\"\n").unwrap();
+    let more = more.display().to_string();
+    let file = folder.path().join("revoked.toml");
+    let revoke = |arguments: &[&str]| {
+        let revoke = ["revoke", "--config", &command, "--config", &more];
+        let ended = run(&[&revoke, arguments].concat(), &[]);
+        let place = folder.path().display().to_string();
+        let [out, err] = [&ended.stdout, &ended.stderr].map(|one| text(one).replace(&place, "."));
+        (ended.status.code().unwrap(), out, err)
+    };
+    // Without a replica, nobody enforces what is in Redis.
+    assert_eq!(revoke(&["user", "demo/alice", "--for", "1h"]).0, 1);
+    for (content, problem) in [
+        (None, "./revoked.toml: No such file or directory (os error 2)"),
+        (Some("[[revoked"), "./revoked.toml:1: unclosed array table"),
+    ] {
+        if let Some(content) = content {
+            std::fs::write(&file, content).unwrap();
+        }
+        let (code, out, err) = revoke(&["--list"]);
+        assert_eq!(code, 64, "{out}{err}");
+        assert!(out.starts_with("user `demo/alice` until ") && out.ends_with("(redis)\n"), "{out}");
+        assert!(err.starts_with(&format!("warning: revoked.file: {problem}")), "{err}");
+        assert!(err.ends_with("what that file revokes is not in this list: correct the file, and run the command again\n"), "{err}");
+    }
+    let (code, out, err) = revoke(&["--undo", "user", "demo/alice"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (64, "user `demo/alice` is no longer revoked in Redis.\n"),
+        "{err}"
+    );
+    assert!(err.contains("user `demo/alice` may still be revoked by that file"), "{err}");
+    let (code, out, err) = revoke(&["--list"]);
+    assert_eq!((code, out.as_str()), (64, ""), "not even that nothing is revoked: {err}");
+    std::fs::write(&file, "").unwrap();
+    let (code, out, _) = revoke(&["--list"]);
+    assert_eq!((code, out.as_str()), (0, "Nothing is revoked.\n"));
+}
+
 /// A snapshot from before the revocation, and either key alone, as an eviction removes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_loses_a_part_of_its_list_gets_it_back() {
@@ -458,6 +535,54 @@ async fn a_redis_that_loses_a_part_of_its_list_gets_it_back() {
             refused(user).await;
         }
     }
+    fleet.close();
+}
+
+/// A replica that knows the revocation enforces it to its end. It is reported until the value ends or is replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_value_lifts_no_revocation_and_is_reported_until_it_ends_or_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::of(1, &fleet_config(folder.path())).await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    let mut redis = fleet.redis.connection().await;
+    let revoked = |user: &str, lifetime: &str| {
+        let name = format!("demo/{user}");
+        assert_eq!(revoke(&command, &["user", &name, "--for", lifetime]).0, Some(0), "{user}");
+    };
+    let code = async |user: &str| fleet.user(0, &demo_jwt(user, fleet.clock.now())).await.0;
+    let up = async |expected: u8| {
+        let line = format!("appserver_revocations_up{{source=\"redis\"}} {expected}");
+        until(&line, async || fleet.admin(0, "/metrics").await.contains(&line)).await;
+    };
+    let mut damage = async || {
+        let names: Vec<String> =
+            redis::cmd("KEYS").arg("*:revocations").query_async(&mut redis).await.unwrap();
+        let fields: Vec<String> =
+            redis::cmd("HKEYS").arg(&names[0]).query_async(&mut redis).await.unwrap();
+        for field in fields.iter().filter(|field| *field != "version") {
+            let set = redis::cmd("HSET").arg(&names[0]).arg(field).arg("damaged").to_owned();
+            let _: i64 = set.query_async(&mut redis).await.unwrap();
+        }
+    };
+    revoked("alice", "20s");
+    until("alice is refused", async || code("alice").await == "Forbidden.Revoked").await;
+    damage().await;
+    // Another change, so that the list is read anew.
+    revoked("bob", "12h");
+    until("bob is refused", async || code("bob").await == "Forbidden.Revoked").await;
+    up(0).await;
+    assert_eq!(code("alice").await, "Forbidden.Revoked");
+    assert_eq!(revoke(&command, &["--list"]).0, Some(1));
+    // Nobody changes the list any more.
+    up(1).await;
+    assert_eq!(revoke(&command, &["--list"]).0, Some(0));
+    damage().await;
+    revoked("carol", "1h");
+    up(0).await;
+    assert_eq!(code("bob").await, "Forbidden.Revoked");
+    revoked("bob", "12h");
+    up(1).await;
+    assert_eq!(code("bob").await, "Forbidden.Revoked");
     fleet.close();
 }
 
@@ -518,6 +643,30 @@ async fn a_revocation_that_a_replica_does_not_enforce_fails_loudly() {
     assert!(printed.contains("Redis has 1 more that cannot be decrypted"), "{printed}");
     assert_eq!(revoke(&other_key, &["--undo", "user", "demo/alice"]).0, 0);
     up(1).await;
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_without_redis_has_the_file_and_gets_what_redis_has_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("revoked.toml");
+    std::fs::write(&file, row("user", "demo/alice")).unwrap();
+    let config = fleet_config(folder.path()) + &format!("revoked.file = \"{}\"\n", file.display());
+    let mut fleet = Fleet::without_replicas().await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    fleet.redis.kill();
+    fleet.add(&config).await;
+    let code =
+        async |fleet: &Fleet, user: &str| fleet.user(0, &demo_jwt(user, fleet.clock.now())).await.0;
+    assert_eq!(code(&fleet, "alice").await, "Forbidden.Revoked");
+    assert_eq!(code(&fleet, "bob").await, "Success");
+    fleet.redis.start_again().await;
+    fleet.until_degraded(false).await;
+    let (exit, printed) = revoke(&command, &["user", "demo/bob", "--for", "1h"]);
+    assert_eq!(exit, Some(0), "{printed}");
+    until("bob is refused", async || code(&fleet, "bob").await == "Forbidden.Revoked").await;
+    assert_eq!(code(&fleet, "alice").await, "Forbidden.Revoked");
+    assert_eq!(code(&fleet, "carol").await, "Success");
     fleet.close();
 }
 
@@ -615,7 +764,7 @@ fn check_lists_every_problem_of_the_file() {
     let warnings: Vec<_> = printed.lines().filter(|line| line.contains("revoked.file")).collect();
     insta::assert_snapshot!(warnings.join("\n"), @"
     warning: revoked.file: issuer `demos` refuses nobody: the configuration has no such name
-    warning: revoked.file: revocations that have ended: 1; they refuse nobody, and can be removed
+    warning: revoked.file: revocations that have ended: 1, at line 1; they refuse nobody, and can be removed
     ");
 }
 

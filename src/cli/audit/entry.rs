@@ -146,13 +146,3 @@ impl Entry<'_> {
         Some(bare.trim_matches(['[', ']']))
     }
 }
-
-/// Text of an entry for a terminal: characters that would control the terminal are escaped.
-pub(in crate::cli) fn escaped(text: &str) -> String {
-    let controls = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let write = |c: char| if controls(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(write).collect()
-}

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::entry::{Entry, escaped};
+use super::entry::Entry;
 use super::policies::Policies;
+use crate::telemetry::escaped;
 
 #[derive(Default)]
 pub(super) struct Listed {
@@ -13,8 +14,9 @@ pub(super) struct Listed {
 impl Listed {
     pub(super) fn write(&mut self, out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
         self.policies.want(entry);
-        let text =
-            |text: &Option<std::borrow::Cow<'_, str>>| escaped(text.as_deref().unwrap_or("-"));
+        let text = |text: &Option<std::borrow::Cow<'_, str>>| {
+            escaped(text.as_deref().unwrap_or("-")).into_owned()
+        };
         write!(
             out,
             "{}  {:7}  {}",

@@ -20,6 +20,7 @@ use super::failure::{EXIT_CONFIG, Failure};
 use super::output::{note, written};
 use crate::audit::UserNames;
 use crate::config::Mode;
+use crate::telemetry::escaped;
 use appserver_domain::clock::Clock;
 use appserver_domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
@@ -81,7 +82,7 @@ pub(super) struct FindArgs {
     /// Up to this time, in the same forms
     #[arg(long, value_name = "TIME")]
     until: Option<TimeBound>,
-    /// Print the original lines
+    /// Print the lines with their original values, as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -155,7 +156,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             match &mut report {
                 // Noted above.
                 Report::Undelivered(_) => {}
-                Report::Raw => writeln!(out, "{text}")?,
+                Report::Raw => writeln!(out, "{}", escaped(text))?,
                 Report::Token(token) => token.note(&entry),
                 Report::Listed(listed) => listed.write(&mut out, &entry)?,
             }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
-use super::entry::{Entry, escaped};
+use super::entry::Entry;
+use crate::telemetry::escaped;
 
 /// The policies that are kept, at most 2 KB each, for later lines that refer to them; and those that are printed.
 const KEPT_POLICIES: usize = 10_000;

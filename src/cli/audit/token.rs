@@ -5,8 +5,9 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{Entry, escaped};
+use super::entry::Entry;
 use super::policies::Policies;
+use crate::telemetry::escaped;
 
 /// The different callers, addresses or replicas that are counted.
 const COUNTED: usize = 10_000;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::entry::Entry;
 use super::listed::Listed;
+use crate::telemetry::escaped;
 
 #[derive(Default)]
 pub(super) struct Undelivered {
@@ -39,7 +40,7 @@ impl Undelivered {
         {
             let mut line = Vec::new();
             match raw {
-                Some(text) => writeln!(line, "{text}")?,
+                Some(text) => writeln!(line, "{}", escaped(text))?,
                 None => Listed::default().write(&mut line, entry)?,
             }
             self.last.insert(id.to_owned(), (entry.time, line));

@@ -13,10 +13,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::audit::outstanding::AuditedCaller;
 use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure};
-use super::output::{note, say};
+use super::output::{note, note_line, say, say_line};
 use super::runtime::block_on;
 use super::still_out::{StillOutArgs, still_out};
-use crate::config::{Mode, Problems, Settings, redis_addresses_key};
+use crate::config::{Mode, Problem, Problems, Settings, redis_addresses_key};
 use crate::revocation::{
     ReadRevocations, Reason, Revocation, RevocationList, Revoked, RevokedKind, SharedRevocations,
     write_row,
@@ -101,9 +101,9 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
         }
     }
     let store = settings.store.read()?;
-    let in_file = settings.read_revoked(now);
+    let in_file = settings.read_revoked(now).map(|read| read.list);
     match what {
-        None => list(store, in_file?, clock),
+        None => list(store, in_file, clock),
         Some(what) => {
             let done = args.change(&settings, store, in_file, &what, &clock);
             // What is out is out although Redis does not answer, or the file has to be written by hand.
@@ -148,7 +148,7 @@ impl RevokeArgs {
     ) -> Result<(), Failure> {
         if self.undo {
             let may_have_ended = !self.still_out.audit.is_empty();
-            return undo(settings, store, &in_file?, what, may_have_ended, clock.clone());
+            return undo(settings, store, in_file, what, may_have_ended, clock.clone());
         }
         check_is_known(settings, what)?;
         if self.lifetime.is_none() && self.until.is_none() {
@@ -271,7 +271,7 @@ enum Put {
 fn undo(
     settings: &Settings,
     store: StoreSettings,
-    in_file: &RevocationList,
+    in_file: Result<RevocationList, Problems>,
     what: &Revoked,
     may_have_ended: bool,
     clock: Clock,
@@ -283,7 +283,12 @@ fn undo(
         })?,
     };
     if was_shared {
-        say(format_args!("{what} is no longer revoked in Redis."))?;
+        say_line(format_args!("{what} is no longer revoked in Redis."))?;
+    }
+    let (in_file, unread) = read_or_warn(in_file);
+    if unread {
+        let message = format!("{what} may still be revoked by that file: {FIX_FILE}");
+        return Err(Failure::new(EXIT_CONFIG, message));
     }
     match (&settings.revoked, in_file.get(what)) {
         (Some(file), Some(_)) => {
@@ -291,12 +296,16 @@ fn undo(
             Err(Failure::new(EXIT_NOTHING, format!("{what} is in `{path}`: remove its row there")))
         }
         _ if was_shared => Ok(()),
-        _ if may_have_ended => say(format_args!("{what} is not revoked (any more).")),
+        _ if may_have_ended => say_line(format_args!("{what} is not revoked (any more).")),
         _ => Err(Failure::new(EXIT_NOTHING, format!("{what} is not revoked"))),
     }
 }
 
-fn list(store: StoreSettings, in_file: RevocationList, clock: Clock) -> Result<(), Failure> {
+fn list(
+    store: StoreSettings,
+    in_file: Result<RevocationList, Problems>,
+    clock: Clock,
+) -> Result<(), Failure> {
     let now = clock.now();
     let shared = match store {
         StoreSettings::Memory => Ok(None),
@@ -310,11 +319,13 @@ fn list(store: StoreSettings, in_file: RevocationList, clock: Clock) -> Result<(
         Ok(None) => (ReadRevocations::default(), None, None),
         Err(failure) => (ReadRevocations::default(), None, Some(failure)),
     };
+    // And what Redis has, although the file cannot be read.
+    let (in_file, unread) = read_or_warn(in_file);
     let rows = rows(&[("this machine's file", &in_file), ("redis", &shared.list)], now);
-    if rows.is_empty() && failure.is_none() && shared.unreadable.count() == 0 {
+    if rows.is_empty() && failure.is_none() && shared.unreadable.count() == 0 && !unread {
         say("Nothing is revoked.")?;
     }
-    rows.iter().try_for_each(say)?;
+    rows.iter().try_for_each(say_line)?;
     if readers.is_some_and(|readers| readers.all == 0) {
         note(format_args!("warning: {}", readers::NOBODY_READS));
     }
@@ -326,7 +337,30 @@ fn list(store: StoreSettings, in_file: RevocationList, clock: Clock) -> Result<(
         );
         return Err(Failure::new(EXIT_NOT_ENFORCED, message));
     }
-    failure.map_or(Ok(()), Err)
+    match failure {
+        Some(failure) => Err(failure),
+        None if unread => {
+            let message = format!("what that file revokes is not in this list: {FIX_FILE}");
+            Err(Failure::new(EXIT_CONFIG, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The way out of a file that cannot be read.
+const FIX_FILE: &str = "correct the file, and run the command again";
+
+/// The list of the file, and whether it could not be read, of which this warns. Then the list is empty.
+fn read_or_warn(in_file: Result<RevocationList, Problems>) -> (RevocationList, bool) {
+    match in_file {
+        Ok(list) => (list, false),
+        Err(problems) => {
+            for Problem { path, message } in problems.iter() {
+                note_line(format_args!("warning: {path}: {message}"));
+            }
+            (RevocationList::default(), true)
+        }
+    }
 }
 
 /// Does it on Redis; fails if Redis does not answer.

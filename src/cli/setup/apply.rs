@@ -11,7 +11,7 @@ use super::account_access::{Account, AccountAccess, failed};
 use super::check::{outcome, print};
 use super::text_format::text;
 use crate::cli::failure::{EXIT_CONFIG, EXIT_DRIFT, EXIT_NOT_EXAMINED, Failure};
-use crate::cli::output::{note, say, written};
+use crate::cli::output::{note, say, say_line, written};
 use crate::cli::runtime::block_on;
 use crate::setup::apply::{Applier, ApplyError};
 use crate::setup::difference::{Drift, DriftKind};
@@ -133,7 +133,7 @@ async fn run(
                 let [id, secret] = files.paths();
                 say(format_args!("{}: {} and {}", step.done(), id.display(), secret.display()))?;
             }
-            _ => say(step.done())?,
+            _ => say_line(step.done())?,
         }
     }
     if let Some(files) = files
@@ -207,7 +207,7 @@ fn confirm(args: &ApplyArgs, account: &Account, steps: &[Step<'_>]) -> Result<()
     }
     say(format_args!("To do in account {}:", account.plan.account))?;
     for step in steps {
-        say(format_args!("  {step}"))?;
+        say_line(format_args!("  {step}"))?;
     }
     if args.yes {
         return Ok(());

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::account_access::{Account, AccountAccess, failed};
 use crate::cli::failure::{EXIT_DRIFT, Failure};
-use crate::cli::output::{note, say};
+use crate::cli::output::{note, say, say_line};
 use crate::cli::runtime::block_on;
 use crate::setup::difference::Drift;
 use crate::setup::drift::drift;
@@ -46,8 +46,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
 /// One line for each difference, and what to do about it.
 pub(super) fn print(account: &Account, found: &[Drift]) -> Result<(), Failure> {
     for Drift { kind, subject, message, fix, .. } in found {
-        say(format_args!("{}  {subject}: {message}", kind.as_str()))?;
-        say(format_args!("    fix: {fix}"))?;
+        say_line(format_args!("{}  {subject}: {message}", kind.as_str()))?;
+        say_line(format_args!("    fix: {fix}"))?;
     }
     for role in &account.plan.foreign_roles {
         note(format_args!("{} is of another account and is not looked at", role.arn));

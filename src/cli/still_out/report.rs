@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::{BucketPlan, Plan, WhyLeftOut};
 use crate::bucket_policy::{MAX_POLICY_BYTES, PolicyChange, PolicyEdit, deny_statement};
-use crate::cli::audit::entry::escaped;
 use crate::cli::audit::outstanding::{HeldSignatures, Outstanding};
 use crate::cli::failure::Failure;
-use crate::cli::output::{note, say};
+use crate::cli::output::{note, note_line, say};
+use crate::telemetry::escaped;
 use appserver_domain::Bucket;
 use appserver_domain::clock::Stamp;
 
@@ -109,7 +109,7 @@ pub(super) fn print_plan(plan: &Plan, edit: PolicyEdit, applies: bool) -> Result
     for (session, why) in &plan.left_out {
         let name = escaped(&session.name);
         let accepted = if *why == WhyLeftOut::Hashed { "" } else { "without --whole-grant " };
-        note(format_args!("warning: {accepted}the session {name} is left alone: {why}"));
+        note_line(format_args!("warning: {accepted}the session {name} is left alone: {why}"));
     }
     for grant in &plan.without_bucket {
         note(format_args!(

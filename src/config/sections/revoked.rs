@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::config::field::{Clearable, Field};
 use crate::config::file_reads::read_text;
 use crate::config::problems::Problems;
-use crate::revocation::{RevocationList, parse_file};
+use crate::revocation::{FileRevocations, parse_file};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawRevoked {
@@ -43,7 +43,11 @@ impl RevokedFile {
     }
 
     /// The revocations of the file's text, or all of its problems.
-    pub(crate) fn parse(&self, text: &str, now: DateTime<Utc>) -> Result<RevocationList, Problems> {
+    pub(crate) fn parse(
+        &self,
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Result<FileRevocations, Problems> {
         parse_file(text, now).map_err(|found| {
             let mut problems = Problems::default();
             for one in found {
