@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use super::SecretHash;
 use appserver_domain::{ClientId, Fingerprint, IssuerName, Subject};
 
 /// An authenticated client, with its subject and verified claims if the credential proved any.
@@ -16,8 +17,16 @@ pub(crate) struct Caller {
     claims: BTreeMap<String, String>,
     method: Method,
     until: Option<DateTime<Utc>>,
-    parent: Fingerprint,
+    parent: Parent,
     jwt: Option<JwtId>,
+}
+
+/// The credential that authenticated a caller.
+#[derive(Clone, Debug)]
+enum Parent {
+    /// Its fingerprint is computed when a ticket needs it: it costs as much as checking the secret.
+    Secret(SecretHash),
+    Known(Fingerprint),
 }
 
 /// Identifies one token of a user: a hash of its `jti`, which may be of any length.
@@ -68,14 +77,14 @@ impl JwtId {
 }
 
 impl Caller {
-    /// A client authenticated by a secret, without a subject. `parent` identifies the secret.
-    pub(super) fn by_secret(client: ClientId, parent: Fingerprint) -> Self {
-        Self::of_client(client, Method::ClientSecret, parent)
+    /// A client authenticated by the secret with this hash, without a subject.
+    pub(super) fn by_secret(client: ClientId, secret: SecretHash) -> Self {
+        Self::of_client(client, Method::ClientSecret, Parent::Secret(secret))
     }
 
     /// A client authenticated by a certificate, without a subject. `parent` identifies the certificate's name.
     pub(super) fn by_certificate(client: ClientId, parent: Fingerprint) -> Self {
-        Self::of_client(client, Method::ClientCertificate, parent)
+        Self::of_client(client, Method::ClientCertificate, Parent::Known(parent))
     }
 
     /// A user of a client, authenticated by a JWT with these claims. `parent` identifies the issuer's configuration.
@@ -91,7 +100,7 @@ impl Caller {
             subject: Some(subject),
             claims,
             until,
-            ..Self::of_client(client, Method::Jwt, parent)
+            ..Self::of_client(client, Method::Jwt, Parent::Known(parent))
         }
     }
 
@@ -104,7 +113,7 @@ impl Caller {
         parent: Fingerprint,
     ) -> Self {
         let (issuer, subject) = user.unzip();
-        let client = Self::of_client(client, Method::Ticket, parent);
+        let client = Self::of_client(client, Method::Ticket, Parent::Known(parent));
         Self { issuer, subject, claims, until, ..client }
     }
 
@@ -114,7 +123,8 @@ impl Caller {
         subject: Option<Subject>,
         claims: BTreeMap<String, String>,
     ) -> Self {
-        let client = Self::of_client(client, Method::Operator, Fingerprint::of([]));
+        let parent = Parent::Known(Fingerprint::of([]));
+        let client = Self::of_client(client, Method::Operator, parent);
         Self { subject, claims, ..client }
     }
 
@@ -128,7 +138,7 @@ impl Caller {
         Self { jwt, ..self }
     }
 
-    fn of_client(client: ClientId, method: Method, parent: Fingerprint) -> Self {
+    fn of_client(client: ClientId, method: Method, parent: Parent) -> Self {
         let claims = BTreeMap::new();
         Self { client, issuer: None, subject: None, claims, method, until: None, parent, jwt: None }
     }
@@ -170,7 +180,10 @@ impl Caller {
     /// Identifies the credential that authenticated the caller. A ticket issued with it is valid only while the
     /// credential is.
     pub(super) fn parent(&self) -> Fingerprint {
-        self.parent
+        match &self.parent {
+            Parent::Secret(secret) => secret.as_parent(),
+            Parent::Known(fingerprint) => *fingerprint,
+        }
     }
 
     /// The id of the user's token, if it has one; also that of the token that a ticket was made with.

@@ -3,7 +3,7 @@
 //! The session can do nothing. Its policy is made like every other: the one grant of a made-up caller is decided, and the grant's
 //! template renders the policy. So there is no second way to call STS, and none without a session policy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -206,9 +206,9 @@ fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> CallerSession {
     };
     let name = entitlement.name.clone();
     let grants = Grants {
-        entitlements: HashMap::from([(name.clone(), entitlement)]),
-        of_clients: HashMap::from([(client.clone(), [name].into())]),
-        defaults: HashMap::new(),
+        entitlements: [(name.clone(), entitlement)].into_iter().collect(),
+        of_clients: [(client.clone(), [name].into())].into_iter().collect(),
+        defaults: Default::default(),
         issued_within: Duration::ZERO,
     };
     let caller = Caller::simulated(client, None, BTreeMap::new());

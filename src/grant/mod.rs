@@ -3,10 +3,11 @@
 mod entitlement;
 mod refusal;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use foldhash::HashMap;
 
 use crate::auth::Caller;
 use crate::oss_bucket::OssBucket;
@@ -319,13 +320,15 @@ mod tests {
         let own = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
         Grants {
             entitlements: entitlements.into_iter().map(|one| (one.name.clone(), one)).collect(),
-            of_clients: HashMap::from([
+            of_clients: [
                 ("reader".parse().unwrap(), own(&["album"])),
                 ("both".parse().unwrap(), own(&["album", "own"])),
                 ("chooser".parse().unwrap(), own(&["album", "own"])),
                 ("none".parse().unwrap(), own(&[])),
-            ]),
-            defaults: HashMap::from([("chooser".parse().unwrap(), "own".parse().unwrap())]),
+            ]
+            .into_iter()
+            .collect(),
+            defaults: [("chooser".parse().unwrap(), "own".parse().unwrap())].into_iter().collect(),
             issued_within: Duration::from_secs(15),
         }
     }

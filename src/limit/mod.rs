@@ -23,7 +23,7 @@ use subjects::Subjects;
 /// The clients' request limits. A client without one is not limited here; the budget still shares STS's quota fairly.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    clients: HashMap<ClientId, LimitedClient>,
+    clients: foldhash::HashMap<ClientId, LimitedClient>,
     subjects: Arc<Subjects>,
     store: Arc<Store>,
 }

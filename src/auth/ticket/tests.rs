@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
+use crate::auth::SecretHash;
 use crate::auth::caller::Method;
 use crate::seal::{Seal, SealKey};
 
@@ -60,7 +61,7 @@ fn an_encrypted_ticket_decrypts_to_the_same_ticket() {
     assert_eq!((opened.caller.method(), opened.proven_by.as_str()), (Method::Ticket, "Jwt"));
     // Absent parts stay absent.
     let plain = Ticket {
-        caller: Caller::by_secret("client-002".parse().unwrap(), Fingerprint::of([])),
+        caller: Caller::by_secret("client-002".parse().unwrap(), SecretHash::of(&"canary".into())),
         duration_secs: None,
         parameters: BTreeMap::new(),
         policy: None,

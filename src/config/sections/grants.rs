@@ -137,8 +137,12 @@ pub(crate) fn grants(
 ) -> Grants {
     let of_clients =
         of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
-    let entitlements = entitlements.valid;
-    Grants { entitlements, of_clients: of_clients.collect(), defaults, issued_within }
+    Grants {
+        entitlements: entitlements.valid.into_iter().collect(),
+        of_clients: of_clients.collect(),
+        defaults: defaults.into_iter().collect(),
+        issued_within,
+    }
 }
 
 /// How much of a grant is valid.
