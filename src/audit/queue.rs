@@ -199,6 +199,11 @@ impl Queue {
             self.wake.wait_while_for(&mut state, keep_collecting, BATCH_FOR);
         }
         state.writer = WriterState::Working;
+        if state.flush_now {
+            // Requests that can run now add their lines to the same write. On an idle core this returns at once; on a busy
+            // one each line would interrupt the other requests for a write of its own.
+            MutexGuard::unlocked(&mut state, std::thread::yield_now);
+        }
         state.flush_now = false;
         std::mem::swap(lines, &mut state.lines);
         state.unwritten = lines.len();
