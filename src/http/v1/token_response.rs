@@ -21,7 +21,7 @@ pub(crate) struct TokenResponse<'a> {
     token: &'a SecretString,
 }
 
-/// The members that each answer has of its own.
+/// The members that each answer has of its own. [`TokenResponse::to_json`] writes what serde would.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct AnswerFields<'a> {
@@ -100,13 +100,28 @@ pub(crate) fn token_response(
 }
 
 impl TokenResponse<'_> {
-    /// The members of both objects in one.
+    /// The members of both objects in one. Ids, names and times contain nothing that JSON escapes.
     fn to_json(&self) -> Vec<u8> {
+        let AnswerFields { status_code: _, code: _, request_id, refresh_after, grant, oss } =
+            &self.answer;
         let token = self.token.expose_secret();
         let mut json = Vec::with_capacity(token.len() + 256);
-        serde_json::to_writer(&mut json, &self.answer).expect("our wire types are plain JSON");
-        json.pop();
-        json.push(b',');
+        for text in [
+            r#"{"StatusCode":200,"Code":"Success","RequestId":""#,
+            request_id,
+            r#"","RefreshAfter":""#,
+            refresh_after,
+            r#"","Grant":""#,
+            grant,
+            "\",",
+        ] {
+            json.extend_from_slice(text.as_bytes());
+        }
+        if let Some(oss) = oss {
+            json.extend_from_slice(br#""Oss":"#);
+            serde_json::to_writer(&mut json, oss).expect("our wire types are plain JSON");
+            json.push(b',');
+        }
         json.extend_from_slice(&token.as_bytes()[1..]);
         json
     }
@@ -161,24 +176,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_response_is_json_whatever_sts_wrote(text in "\\PC{1,40}|[\"\\\\\u{0}-\u{1f}]{1,4}") {
+        fn a_token_response_is_json_whatever_sts_wrote(
+            text in "\\PC{1,40}|[\"\\\\\u{0}-\u{1f}]{1,4}",
+            names_bucket: bool,
+        ) {
             let issued_at = "2016-01-13T14:02:37Z".parse().unwrap();
             let user = AssumedRoleUser { arn: text.clone(), id: text.clone() };
             let expiration = issued_at + TimeDelta::hours(1);
             let [id, secret, token] = [(); 3].map(|()| text.clone());
             let credentials =
                 Credentials::new(id, secret.into(), token.into(), issued_at, expiration, user);
-            let token = token_fields(&credentials.unwrap()).into();
+            let token = SecretString::from(token_fields(&credentials.unwrap()));
+            let region = "cn-hangzhou".to_owned().try_into();
+            let bucket = "sample-bucket".parse().unwrap();
+            let bucket = OssBucket::new(bucket, region.unwrap(), None, false).unwrap();
             let answer = AnswerFields {
                 status_code: 200,
                 code: "Success",
                 request_id: "id",
                 refresh_after: "2016-01-13T14:33:10Z",
                 grant: "daily-photos",
-                oss: None,
+                oss: names_bucket.then(|| OssView::from(&bucket)),
             };
+            // What serde writes of both.
+            let own = serde_json::to_string(&answer).unwrap();
+            let own = own.strip_suffix('}').unwrap();
+            let expected = format!("{own},{}", &token.expose_secret()[1..]);
             let written = TokenResponse { answer, token: &token }.to_json();
-            let written: Value = serde_json::from_slice(&written).unwrap();
+            prop_assert_eq!(std::str::from_utf8(&written).unwrap(), expected);
+            let mut written: Value = serde_json::from_slice(&written).unwrap();
+            let oss = written.as_object_mut().unwrap().remove("Oss");
+            prop_assert_eq!(oss.is_some(), names_bucket);
             let expected = json!({
                 "StatusCode": 200, "Code": "Success", "RequestId": "id",
                 "RefreshAfter": "2016-01-13T14:33:10Z", "Grant": "daily-photos",
