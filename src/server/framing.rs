@@ -138,8 +138,10 @@ impl Head<'_> {
 fn authority(line: &[u8]) -> Option<&[u8]> {
     let target = line.split(|byte| *byte == b' ').nth(1)?;
     // In a path or query, `://` has no meaning.
-    let is_absolute = target.first() != Some(&b'/');
-    let start = target.windows(3).position(|three| three == b"://").filter(|_| is_absolute)? + 3;
+    if target.first() == Some(&b'/') {
+        return None;
+    }
+    let start = target.windows(3).position(|three| three == b"://")? + 3;
     let rest = &target[start..];
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
     Some(&rest[..end.unwrap_or(rest.len())])
@@ -154,7 +156,9 @@ fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 /// Whether all characters are allowed in a host with a port. An empty one is valid (RFC 9112 §3.2).
 fn is_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| byte.is_ascii_graphic() && !b",/@?#\\\"<>".contains(byte))
+    let delimits =
+        |byte| matches!(byte, b',' | b'/' | b'@' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>');
+    host.iter().all(|byte| byte.is_ascii_graphic() && !delimits(*byte))
 }
 
 /// The same check for HTTP/2, whose frames delimit the body.
