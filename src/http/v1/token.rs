@@ -168,8 +168,9 @@ async fn vend(
     caller: &Caller,
     params: &TokenParams,
 ) -> Result<Response, ApiError> {
-    context.note_requested_grant(caller, params);
-    let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
+    let decided = context.rules.grants.decide(caller, params, api.clock.now());
+    let grant = decided.inspect_err(|_| context.note_requested_grant(caller, params))?;
+    context.note_grant(grant.name());
     let (name, upstream, oss) = (grant.name(), grant.upstream(), grant.oss());
     let (client, user) = (caller.client().clone(), grant.user_of(caller));
     let holder = GrantHolder { client, grant: grant.fingerprint(), user };
