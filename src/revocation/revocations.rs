@@ -38,15 +38,16 @@ impl RevocationSource {
 }
 
 impl Revocations {
-    /// An active revocation that refuses the request, if there is one.
+    /// An active revocation that refuses the request, if there is one. Where nothing is revoked the clock is not read.
     pub(crate) fn find(
         &self,
         presented: &PresentedIdentity<'_>,
-        now: DateTime<Utc>,
+        now: impl FnOnce() -> DateTime<Utc>,
     ) -> Option<Arc<Revocation>> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
+        let now = now();
         [&self.file, &self.redis]
             .into_iter()
             .find_map(|list| list.load().find(presented, now).cloned())
@@ -98,7 +99,7 @@ mod tests {
                 let client = client.parse().unwrap();
                 let presented =
                     PresentedIdentity { client: &client, user: None, ticket: None, jwt: None };
-                revocations.find(&presented, now).is_some()
+                revocations.find(&presented, || now).is_some()
             })
         };
         assert_eq!(refused(), [false, false]);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,7 +117,9 @@ impl RequestObserver {
         sharing: &Sharing,
         request: Request,
     ) -> Response {
-        match AssertUnwindSafe(self.handled(context, sharing, request)).catch_unwind().await {
+        // Pinned here, as below: a future that is moved is copied.
+        let handled = pin!(self.handled(context, sharing, request));
+        match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(response) => response,
             Err(_) => ApiError::Panicked.into_response(),
         }
@@ -132,7 +135,7 @@ impl RequestObserver {
             return ApiError::Malformed(error.message().into()).into_response();
         }
         // Checked for every request: a new connection with this certificate would be refused in its handshake.
-        if !context.peer.check_certificate(self.api.clock.now()) {
+        if !context.peer.check_certificate(|| self.api.clock.now()) {
             return auth_failures::record(
                 &self.api,
                 context,
@@ -188,7 +191,11 @@ impl RequestObserver {
             peer.address = context.peer.as_str(),
             caller.address = context.forwarded(),
         );
-        observe(self, &context, request, trace).instrument(span).await
+        if span.is_disabled() {
+            return observe(self, &context, request, trace).await;
+        }
+        // Boxed, as that of a traced request.
+        Box::pin(observe(self, &context, request, trace).instrument(span)).await
     }
 }
 
@@ -201,9 +208,11 @@ async fn observe(
     let api = &*observer.api;
     let mut guard = HangUpGuard { api, context, trace, answered: false };
     let sharing = context.rules.cors.sharing(&request);
-    let handled = observer.routed(context, &sharing, request);
-    let answered = tokio::time::timeout_at(context.deadline + GRACE, handled).await;
-    let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
+    let mut response = {
+        let handled = pin!(observer.routed(context, &sharing, request));
+        let answered = tokio::time::timeout_at(context.deadline + GRACE, handled).await;
+        answered.unwrap_or_else(|_| ApiError::TimedOut.into_response())
+    };
     let error = response.extensions_mut().remove::<Arc<ApiError>>();
     let took = context.started.elapsed();
     let (status, class) = match error {

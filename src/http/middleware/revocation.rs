@@ -10,7 +10,7 @@ use crate::http::error::ApiError;
 /// after it.
 pub(crate) fn check(api: &Api, context: &RequestContext) -> Result<(), ApiError> {
     let Some(presented) = context.presented() else { return Ok(()) };
-    match api.revocations.find(&presented, api.clock.now()) {
+    match api.revocations.find(&presented, || api.clock.now()) {
         None => Ok(()),
         Some(revocation) => Err(ApiError::Revoked(revocation)),
     }
