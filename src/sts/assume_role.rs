@@ -33,7 +33,7 @@ impl Call for RoleSession {
 
     fn read(
         &self,
-        answer: &ResponseBody,
+        answer: &ResponseBody<'_>,
         now: DateTime<Utc>,
     ) -> Result<Credentials, InvalidResponse> {
         const EXPIRATION: &str = "/Credentials/Expiration";
@@ -78,7 +78,7 @@ impl RoleSession {
     /// Checks that the response is for the requested session, in all fields that identify it.
     fn check_session(
         &self,
-        answer: &ResponseBody,
+        answer: &ResponseBody<'_>,
         arn: &str,
         id: &str,
     ) -> Result<(), InvalidResponse> {
@@ -118,7 +118,8 @@ mod tests {
     const NOW: &str = "2016-01-13T14:02:37Z";
 
     fn read(answer: &Value) -> Result<Credentials, InvalidResponse> {
-        let answer = ResponseBody::parse(answer.to_string().as_bytes()).unwrap();
+        let body = answer.to_string();
+        let answer = ResponseBody::parse(body.as_bytes()).unwrap();
         a_session().read(&answer, NOW.parse().unwrap())
     }
 
@@ -262,7 +263,8 @@ mod tests {
     fn a_role_name_is_compared_without_case() {
         let role = "acs:ram::11223344:role/OSS-ReadOnly".to_owned().try_into().unwrap();
         let session = RoleSession { role, ..a_session() };
-        let answer = ResponseBody::parse(an_answer().to_string().as_bytes()).unwrap();
+        let body = an_answer().to_string();
+        let answer = ResponseBody::parse(body.as_bytes()).unwrap();
         assert!(session.read(&answer, NOW.parse().unwrap()).is_ok());
     }
 
@@ -272,7 +274,8 @@ mod tests {
         let read = |session: &RoleSession, told: Value| {
             let mut answer = an_answer();
             answer["SourceIdentity"] = told;
-            let answer = ResponseBody::parse(answer.to_string().as_bytes()).unwrap();
+            let body = answer.to_string();
+            let answer = ResponseBody::parse(body.as_bytes()).unwrap();
             session.read(&answer, NOW.parse().unwrap()).map(|_| ())
         };
         assert_eq!(read(&asked, "alice".into()), Ok(()));

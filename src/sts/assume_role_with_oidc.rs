@@ -49,7 +49,7 @@ impl Call for AssumeRoleWithOidc<'_> {
 
     fn read(
         &self,
-        answer: &ResponseBody,
+        answer: &ResponseBody<'_>,
         now: DateTime<Utc>,
     ) -> Result<SigningCredentials, InvalidResponse> {
         const EXPIRATION: &str = "/Credentials/Expiration";
@@ -100,7 +100,8 @@ mod tests {
     }
 
     fn read(answer: &Value) -> Result<SigningCredentials, InvalidResponse> {
-        let answer = ResponseBody::parse(answer.to_string().as_bytes()).unwrap();
+        let body = answer.to_string();
+        let answer = ResponseBody::parse(body.as_bytes()).unwrap();
         let now = NOW.parse().unwrap();
         let call = AssumeRoleWithOidc {
             role: &"acs:ram::11223344:role/AppServer".to_owned().try_into().unwrap(),

@@ -22,7 +22,7 @@ pub(super) trait Call {
     /// Parses the response that arrived at `now`, by STS's clock.
     fn read(
         &self,
-        answer: &ResponseBody,
+        answer: &ResponseBody<'_>,
         now: DateTime<Utc>,
     ) -> Result<Self::Output, InvalidResponse>;
 }

@@ -41,7 +41,7 @@ impl Call for GetCallerIdentity {
 
     fn read(
         &self,
-        answer: &ResponseBody,
+        answer: &ResponseBody<'_>,
         _: DateTime<Utc>,
     ) -> Result<CallerIdentity, InvalidResponse> {
         const TYPE: &str = "/IdentityType";
@@ -94,7 +94,8 @@ mod tests {
 
     fn read(kind: &str, account: Value, arn: &str) -> Result<CallerIdentity, InvalidResponse> {
         let body = json!({"IdentityType": kind, "AccountId": account, "Arn": arn, "UserId": "1"});
-        let answer = ResponseBody::parse(body.to_string().as_bytes()).unwrap();
+        let body = body.to_string();
+        let answer = ResponseBody::parse(body.as_bytes()).unwrap();
         GetCallerIdentity.read(&answer, DateTime::UNIX_EPOCH)
     }
 

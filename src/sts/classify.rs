@@ -20,7 +20,7 @@ const LONGEST_THROTTLING: Duration = Duration::from_mins(5);
 pub(super) fn classify(
     status: StatusCode,
     headers: &HeaderMap,
-    answer: Option<&ResponseBody>,
+    answer: Option<&ResponseBody<'_>>,
     string_to_sign: &str,
 ) -> StsError {
     let request_id = answer.and_then(ResponseBody::request_id);
@@ -60,7 +60,7 @@ pub(super) fn classify(
     StsError::Refused { refusal: Refusal::new(reason, code), request_id }
 }
 
-fn code(answer: &ResponseBody) -> Option<ErrorCode> {
+fn code(answer: &ResponseBody<'_>) -> Option<ErrorCode> {
     answer.text("/Code").or_else(|_| answer.text("/code")).ok()?.parse().ok()
 }
 
@@ -69,7 +69,11 @@ fn is_throttling(code: &str) -> bool {
 }
 
 /// A response of a proxy, or an undocumented one of STS.
-fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&ResponseBody>) -> StsError {
+fn by_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    answer: Option<&ResponseBody<'_>>,
+) -> StsError {
     let request_id = answer.and_then(ResponseBody::request_id);
     if status == StatusCode::TOO_MANY_REQUESTS {
         StsError::Throttled { retry_after: time_left(headers), request_id }
@@ -82,7 +86,7 @@ fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&ResponseBo
 }
 
 /// If STS signed the same string, the secrets differ. The echo is compared and not kept.
-fn signature_reason(answer: Option<&ResponseBody>, string_to_sign: &str) -> Reason {
+fn signature_reason(answer: Option<&ResponseBody<'_>>, string_to_sign: &str) -> Reason {
     let message =
         answer.and_then(|a| a.text("/Message").or_else(|_| a.text("/message")).ok()).unwrap_or("");
     match message.split_once("string to sign is:") {
