@@ -32,7 +32,7 @@ pub(super) struct ImplausibleTime {
 /// The `Date` of a response.
 pub(super) fn date_header(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let date = headers.get(DATE)?.to_str().ok()?;
-    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
+    Some(httpdate::parse_http_date(date).ok()?.into())
 }
 
 impl StsClock {

@@ -1,10 +1,11 @@
 //! Alibaba's time format: `2016-01-13T14:02:37Z`.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use std::ops::Range;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
 
 use appserver_domain::clock::Stamp;
-
-const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// Formats a time for STS: whole seconds, no offset.
 pub(super) fn written(moment: DateTime<Utc>) -> String {
@@ -13,9 +14,17 @@ pub(super) fn written(moment: DateTime<Utc>) -> String {
 
 /// Parses a time of exactly this format.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
-    let moment = NaiveDateTime::parse_from_str(text, FORMAT).ok()?.and_utc();
-    // chrono also accepts `2016-1-13` and a space before a number.
-    (written(moment) == text).then_some(moment)
+    let date =
+        NaiveDate::from_ymd_opt(number(text, 0..4)?, number(text, 5..7)?, number(text, 8..10)?)?;
+    let moment = date
+        .and_hms_opt(number(text, 11..13)?, number(text, 14..16)?, number(text, 17..19)?)?
+        .and_utc();
+    // So that everything between the numbers is right, and a number has no sign.
+    (Stamp::of(moment).as_str() == text).then_some(moment)
+}
+
+fn number<N: FromStr>(text: &str, at: Range<usize>) -> Option<N> {
+    text.get(at)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -43,6 +52,11 @@ mod tests {
             "2016-01-13T14:02:37+00:00",
             "2016-01-13T24:00:00Z",
             "2016-02-30T14:02:37Z",
+            "2016-01-13T14:02:60Z",
+            "2016-01-13T14:02:+7Z",
+            "-016-01-13T14:02:37Z",
+            "2016-01-13T14:02:37Z ",
+            "2016-01-13T14:02:3中",
             " 2016-01-13T14:02:37Z",
             "1452693757",
         ];
