@@ -129,7 +129,7 @@ impl RamClient {
         let service = call.service.name();
         let endpoint = self.endpoint(call.service);
         let parameters = call.parameters(&self.key, nonce(), self.clock.now());
-        let signed = sign_rpc("POST", &parameters, self.key.secret());
+        let signed = sign_rpc("POST", parameters, self.key.secret());
         let request = self.http.post(endpoint.url().clone()).body(signed.form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let broken = |cause: reqwest::Error| {

@@ -142,8 +142,8 @@ mod tests {
 
         session.external_id = Some("partner/42".parse().unwrap());
         session.source_identity = Some("alice@example.com".parse().unwrap());
-        expected.insert("ExternalId", "partner/42".into());
-        expected.insert("SourceIdentity", "alice@example.com".into());
+        expected.push(("ExternalId", "partner/42".into()));
+        expected.push(("SourceIdentity", "alice@example.com".into()));
         assert_eq!(session.parameters(), expected);
     }
 

@@ -80,7 +80,7 @@ pub(crate) fn signed_length(
     now: DateTime<Utc>,
 ) -> usize {
     let parameters = request(session, Some(key), nonce(), now);
-    super::rpc::sign("POST", &parameters, key.secret()).form.len()
+    super::rpc::sign("POST", parameters, key.secret()).form.len()
 }
 
 #[cfg(test)]
@@ -95,14 +95,14 @@ mod tests {
         let now = "2016-01-13T14:02:37.5Z".parse().unwrap();
         let request = request(&GetCallerIdentity, Some(&key), "nonce-1".into(), now);
         let expected = Parameters::from([
-            ("AccessKeyId", "testid".into()),
             ("Action", "GetCallerIdentity".into()),
             ("Format", "JSON".into()),
-            ("SignatureMethod", "HMAC-SHA1".into()),
             ("SignatureNonce", "nonce-1".into()),
-            ("SignatureVersion", "1.0".into()),
             ("Timestamp", "2016-01-13T14:02:37Z".into()),
             ("Version", "2015-04-01".into()),
+            ("AccessKeyId", "testid".into()),
+            ("SignatureMethod", "HMAC-SHA1".into()),
+            ("SignatureVersion", "1.0".into()),
         ]);
         assert_eq!(request, expected);
     }
@@ -113,6 +113,6 @@ mod tests {
         let key = SigningCredentials::of_key(key, Some("token".into()));
         let now = "2016-01-13T14:02:37Z".parse().unwrap();
         let request = request(&GetCallerIdentity, Some(&key), "nonce-1".into(), now);
-        assert_eq!(request["SecurityToken"], "token");
+        assert!(request.contains(&("SecurityToken", "token".into())));
     }
 }

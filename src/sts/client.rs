@@ -172,8 +172,8 @@ impl StsClient {
         }
         let parameters = call::request(call, key, nonce(), self.clock.now());
         let signed = match key {
-            Some(key) => rpc::sign("POST", &parameters, key.secret()),
-            None => rpc::unsigned(&parameters),
+            Some(key) => rpc::sign("POST", parameters, key.secret()),
+            None => rpc::unsigned(parameters),
         };
         let request = self.http.post(at.url().clone()).body(signed.form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -354,7 +354,7 @@ mod tests {
         let nonce = seen.forms[0]["SignatureNonce"].clone();
         let key = key();
         let expected = call::request(&session, Some(&key), nonce, clock().now());
-        assert_eq!(seen.bodies, [rpc::sign("POST", &expected, key.secret()).form]);
+        assert_eq!(seen.bodies, [rpc::sign("POST", expected, key.secret()).form]);
         assert_eq!(counted(&client, "AssumeRole", "success").as_deref(), Some("1"));
     }
 
@@ -747,7 +747,7 @@ mod tests {
         let signed_ones = form.iter().filter(|(name, _)| *name != "Signature");
         let parameters =
             signed_ones.map(|(name, value)| (name.as_str(), value.as_str().into())).collect();
-        let theirs = rpc::sign("POST", &parameters, &"other".into()).string_to_sign;
+        let theirs = rpc::sign("POST", parameters, &"other".into()).string_to_sign;
         let message = format!(
             "Specified signature is not matched with our calculation. \
              server string to sign is:{theirs}"

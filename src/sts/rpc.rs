@@ -3,7 +3,6 @@
 //! Time and nonce are parameters. Independent of HTTP.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,9 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 
-/// The parameters of one request, in the order in which they are signed: by the bytes of their
-/// names.
-pub(crate) type Parameters<'a> = BTreeMap<&'a str, Cow<'a, str>>;
+/// The parameters of one request in any order, each name once.
+pub(crate) type Parameters<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
 /// A signed request. It has no `Debug`: the string to sign holds the policy, the form also a valid
 /// signature.
@@ -25,7 +23,7 @@ pub(crate) struct Signed {
 }
 
 /// Signs `parameters`, which hold everything but the signature itself.
-pub(crate) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretString) -> Signed {
+pub(crate) fn sign(method: &str, parameters: Parameters<'_>, secret: &SecretString) -> Signed {
     let mut form = encoded(parameters);
     let mut string_to_sign = Vec::with_capacity(LIKELY_BYTES);
     string_to_sign.extend_from_slice(method.as_bytes());
@@ -40,13 +38,15 @@ pub(crate) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretStr
 }
 
 /// The form of parameters that nothing signs.
-pub(super) fn unsigned(parameters: &Parameters<'_>) -> Signed {
+pub(super) fn unsigned(parameters: Parameters<'_>) -> Signed {
     let form = String::from_utf8(encoded(parameters)).expect("what is encoded is ASCII");
     Signed { string_to_sign: String::new(), form }
 }
 
-/// `name=value&…`, in the order of the names.
-fn encoded(parameters: &Parameters<'_>) -> Vec<u8> {
+/// `name=value&…` in the order that is signed: by the bytes of the names.
+fn encoded(mut parameters: Parameters<'_>) -> Vec<u8> {
+    parameters.sort_unstable_by_key(|(name, _)| *name);
+    debug_assert!(parameters.is_sorted_by(|(a, _), (b, _)| a < b), "a name occurs twice");
     let mut form = Vec::with_capacity(LIKELY_BYTES);
     for (name, value) in parameters {
         if !form.is_empty() {
@@ -102,6 +102,7 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
 
@@ -149,7 +150,7 @@ mod tests {
         let checked = files.map(|file| {
             let vector: Vector = read(&file.unwrap().path());
             let secret = vector.secret.unwrap_or_default().into();
-            let signed = sign(&vector.method, &borrowed(&vector.parameters), &secret);
+            let signed = sign(&vector.method, borrowed(&vector.parameters), &secret);
             let form = form_of(&signed);
             let signature = form.get("Signature").cloned();
             if let Some(published) = vector.string_to_sign {
@@ -162,8 +163,9 @@ mod tests {
         checked.count()
     }
 
+    /// Not in the order that is signed.
     fn borrowed(parameters: &BTreeMap<String, String>) -> Parameters<'_> {
-        parameters.iter().map(|(name, value)| (name.as_str(), value.into())).collect()
+        parameters.iter().rev().map(|(name, value)| (name.as_str(), value.into())).collect()
     }
 
     fn form_of(signed: &Signed) -> BTreeMap<String, String> {
@@ -209,7 +211,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_sent_form_decodes_to_the_signed_parameters(parameters in some_parameters()) {
-            let signed = sign("POST", &borrowed(&parameters), &"secret".into());
+            let signed = sign("POST", borrowed(&parameters), &"secret".into());
             prop_assert!(!signed.form.contains(['+', ' ']), "{}", signed.form);
             let mut form = form_of(&signed);
             form.remove("Signature");
@@ -234,8 +236,8 @@ mod tests {
             *value = chars.into_iter().collect();
 
             let secret = "secret".into();
-            let a = sign("POST", &borrowed(&parameters), &secret);
-            let b = sign("POST", &borrowed(&changed), &secret);
+            let a = sign("POST", borrowed(&parameters), &secret);
+            let b = sign("POST", borrowed(&changed), &secret);
             prop_assert_ne!(&a.string_to_sign, &b.string_to_sign);
             prop_assert_ne!(&form_of(&a)["Signature"], &form_of(&b)["Signature"]);
         }
@@ -244,7 +246,7 @@ mod tests {
         fn method_and_secret_are_part_of_the_signature(parameters in some_parameters()) {
             let parameters = borrowed(&parameters);
             let signature = |method, secret: &str| {
-                form_of(&sign(method, &parameters, &secret.into()))["Signature"].clone()
+                form_of(&sign(method, parameters.clone(), &secret.into()))["Signature"].clone()
             };
             prop_assert_ne!(signature("POST", "secret"), signature("GET", "secret"));
             prop_assert_ne!(signature("POST", "secret"), signature("POST", "secreT"));
