@@ -37,7 +37,7 @@ done
 
 if [[ $quick ]]; then
   profile=debug flags=()
-  rounds=1 seconds=0.2 starts=1 few=20 wide=100 herd=200 fleet=50 idle=200 keys=2000
+  rounds=1 seconds=0.2 starts=1 few=10 wide=100 herd=200 fleet=50 idle=200 keys=2000
 else
   profile=release flags=(--release)
   rounds=3 seconds=2 starts=5 few=1000 wide=1000 herd=2000 fleet=1000 idle=10000

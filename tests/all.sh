@@ -53,6 +53,7 @@ install_needs() {
   need node nodejs
   need npm npm
   need strace strace
+  need valgrind valgrind
   need objcopy binutils
   need systemd-analyze systemd
   command -v promtool >/dev/null || [[ -x target/tools/usr/bin/promtool ]] || unpack prometheus

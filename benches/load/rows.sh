@@ -290,11 +290,13 @@ OF_SHA='
   END { printf "%d", sum }'
 
 # per_request SERVER:REQUESTS [VARIABLE=VALUE…]: instructions of one request, in $all, and without SHA, in $plain. What the
-# start and the first requests take is in both counts, and drops out.
+# start and the first requests take is in both counts, and drops out; a quick run has one count and the start in it.
 per_request() {
-  local once once_sha
-  counted "$1" "$few" "${@:2}"
-  once=$counted once_sha=$counted_sha
+  local once=0 once_sha=0
+  if [[ ! $quick ]]; then
+    counted "$1" "$few" "${@:2}"
+    once=$counted once_sha=$counted_sha
+  fi
   counted "$1" $((2 * few)) "${@:2}"
   all=$(((counted - once) / few))
   plain=$((all - (counted_sha - once_sha) / few))
