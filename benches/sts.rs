@@ -1,6 +1,6 @@
 //! The STS of the load run: it answers at once, or after a fixed delay, and takes less CPU than any vendor that calls it.
 //!
-//! It verifies nothing, which the emulator does. `GET /calls` is the number of calls of AssumeRole.
+//! It verifies nothing, which the emulator does. The AccessKey `testid` belongs to one account, all others to another. `GET /calls` is the number of calls of AssumeRole.
 #![expect(clippy::print_stdout, reason = "the load run reads the address")]
 #![expect(clippy::disallowed_methods, reason = "tokens end an hour after the real time")]
 
@@ -62,8 +62,10 @@ async fn call(State(sts): State<Arc<Sts>>, form: String) -> Response {
         value.expect("parameters are UTF-8").into_owned()
     };
     let body = if parameter("Action") == "GetCallerIdentity" {
-        r#"{"AccountId":"11223344","Arn":"acs:ram::11223344:user/load","IdentityType":"RAMUser"}"#
-            .to_owned()
+        let account = if parameter("AccessKeyId") == "testid" { "11223344" } else { "55667788" };
+        format!(
+            r#"{{"AccountId":"{account}","Arn":"acs:ram::{account}:user/load","IdentityType":"RAMUser"}}"#
+        )
     } else {
         let call = sts.calls.fetch_add(1, Ordering::Relaxed);
         if !sts.delay.is_zero() {

@@ -37,9 +37,9 @@ pub(crate) struct Target {
     /// The server's address
     #[arg(long)]
     address: SocketAddr,
-    /// The path; `{}` in it becomes another number in each request
+    /// The path; `{}` in it becomes another number in each request, and requests use several paths in turn
     #[arg(long, default_value = "/v1/token")]
-    path: String,
+    path: Vec<String>,
     /// `id:secret`, sent as Basic authentication
     #[arg(long, default_value = "nobody:nothing")]
     user: String,
@@ -135,7 +135,8 @@ enum Command {
 impl Target {
     /// The bytes of the request with this number.
     fn request(&self, number: u64) -> Vec<u8> {
-        let path = self.path.replace("{}", &number.to_string());
+        let path = &self.path[usize::try_from(number).expect("numbers fit") % self.path.len()];
+        let path = path.replace("{}", &number.to_string());
         let Self { address, user, bearer, .. } = self;
         let authorization = match bearer {
             Some(token) => format!("Bearer {token}"),
@@ -166,7 +167,7 @@ impl Target {
     /// The requests, each with a number of its own.
     fn requests(&self) -> impl Iterator<Item = Vec<u8>> {
         // A constant request is written once.
-        let fixed = (!self.path.contains("{}")).then(|| self.request(0));
+        let fixed = matches!(&*self.path, [path] if !path.contains("{}")).then(|| self.request(0));
         (self.first..).map(move |number| fixed.clone().unwrap_or_else(|| self.request(number)))
     }
 }

@@ -5,6 +5,8 @@
 declare -A pids addresses
 # What the servers run in, such as valgrind.
 wrapper=()
+# More of the service's configuration.
+more=''
 
 end() {
   local pid
@@ -140,10 +142,38 @@ jwks_file = "$dir/jwks.json"
 algorithms = ["RS256"]
 [issuers.company.audiences]
 photos = ["same"]
+$more
 TOML
   started "$SERVER_CORE" service env "$@" "${wrapper[@]}" "$appserver" serve --config "$dir/load.toml"
   until_true curl -fs "http://$admin/readyz"
   addresses[service]=$listen
+}
+
+# The most that a budget can be is less than what a core can do: a second account has a second budget.
+make_second_account() {
+  echo second >"$dir/second.id"
+  echo testsecret >"$dir/second.secret"
+  more="
+[sts.upstreams.second]
+endpoints = [\"http://${addresses[sts]}\"]
+[sts.upstreams.second.identity]
+source = \"access-key\"
+[sts.upstreams.second.identity.access_key]
+source = \"files\"
+id_file = \"$dir/second.id\"
+secret_file = \"$dir/second.secret\"
+[roles.second]
+arn = \"acs:ram::55667788:role/oss-readonly\"
+upstream = \"second\"
+[grants.second-album]
+role = \"second\"
+policy = \"$PWD/config/policies/one-album.json\"
+parameters.album = { kind = \"segment\", max_length_bytes = 64 }
+[clients.both]
+grants = [\"one-album\", \"second-album\"]
+secret_sha256 = [\"$hash\"]"
+  both=(--user "both:$secret" --path '/v1/token?Grant=one-album&Parameters.album=a{}'
+    --path '/v1/token?Grant=second-album&Parameters.album=a{}')
 }
 
 # start_bare [CERTIFICATE KEY]
