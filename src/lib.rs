@@ -22,6 +22,7 @@ mod dev;
 mod doctor;
 mod grant;
 mod http;
+mod json_member;
 mod limit;
 mod oss_bucket;
 mod outbound;

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::names::UserNames;
+use crate::json_member::member;
 use crate::vend::TokenSource;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{Credentials, RoleArn, SessionName};
@@ -254,12 +255,6 @@ pub(super) fn tail(instance: &str) -> String {
         member(&mut tail, r#","Instance":"#, instance);
     }
     tail + "}\n"
-}
-
-/// Appends a member with any text. `name` is everything before the text's opening quote.
-pub(super) fn member(line: &mut String, name: &str, text: &str) {
-    line.push_str(name);
-    line.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
 }
 
 /// Appends a member whose text needs no escapes. `name` ends with the text's opening quote.

@@ -4,8 +4,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::line::{member, unescaped_member};
+use super::line::unescaped_member;
 use super::names::UserNames;
+use crate::json_member::member;
 use crate::vend::TokenSource;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{Bucket, RoleArn, SessionName};

@@ -12,11 +12,12 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     #[rustfmt::skip]
     let table: &[(&str, &[&str])] = &[
         ("backoff", &[]),
+        ("json_member", &[]),
         ("breaker", &[]),
         ("single_flight", &[]),
         ("outbound", &["domain"]),
         ("telemetry", &["outbound", "domain"]),
-        ("audit", &["vend", "domain"]),
+        ("audit", &["json_member", "vend", "domain"]),
         ("sts", &["backoff", "outbound", "policy", "domain"]),
         ("upstream", &["backoff", "outbound", "sts", "domain"]),
         ("ram", &["backoff", "outbound", "sts", "domain"]),
@@ -33,7 +34,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("bucket_policy", &["oss_bucket", "outbound", "sign", "domain"]),
         ("sign", &["sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
-        ("http", &["revocation", "server", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
+        ("http", &["json_member", "revocation", "server", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
         ("config", &["revocation", "breaker", "outbound", "server", "http", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
         ("app", &["revocation", "backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "callback", "decision", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
