@@ -14,6 +14,7 @@ pub mod bench;
 mod breaker;
 mod bucket_policy;
 mod callback;
+mod capacity;
 pub mod cli;
 pub mod config;
 mod decision;

@@ -14,6 +14,7 @@ mod emulator;
 mod failure;
 mod healthcheck;
 mod output;
+mod plan_capacity;
 mod policy;
 mod policy_compare;
 mod revoke;
@@ -88,6 +89,8 @@ enum Command {
     /// Search the audit
     #[command(subcommand)]
     Audit(Box<audit::AuditCommand>),
+    /// Compute what a fleet of phones needs: calls of STS against its quota, replicas, memory, Redis
+    PlanCapacity(plan_capacity::PlanCapacityArgs),
     /// Describe the configuration to other programs
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -134,6 +137,7 @@ pub fn run() -> ExitCode {
         Command::Setup(command) => setup::run(&command),
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
+        Command::PlanCapacity(args) => plan_capacity::plan_capacity(&args),
         Command::Config(ConfigCommand::Schema) => output::say(config::schema()),
         Command::Revoke(args) => revoke::revoke(&args),
         Command::Client(ClientCommand::New { id }) => client::new(&id),

@@ -8,6 +8,7 @@ mod binary;
 mod bucket;
 mod callbacks;
 mod canaries;
+mod capacity;
 mod certificates;
 mod closed_pipe;
 mod collector;
