@@ -1,6 +1,5 @@
 //! Authentication by a ticket in the query of a `GET`.
 
-use axum::extract::Query;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Uri};
 use secrecy::SecretString;
@@ -11,6 +10,7 @@ use crate::auth::{AuthError, Caller, PresentedCredential, Ticket, TicketProblem}
 use crate::grant::{Entitlement, TokenParams};
 use crate::http::api::Api;
 use crate::http::error::ApiError;
+use crate::http::v1::fields::query_pairs;
 use appserver_policy::RequestedPolicy;
 
 /// The ticket's parameter in a query.
@@ -32,10 +32,7 @@ pub(crate) fn presented(
     if uri.query().is_none() || headers.contains_key(AUTHORIZATION) {
         return Ok(None);
     }
-    // A query that cannot be read presents no credential.
-    let Ok(Query(mut pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
-        return Ok(None);
-    };
+    let mut pairs = query_pairs(uri);
     let Some(at) = pairs.iter().position(|(name, _)| name == PARAMETER) else { return Ok(None) };
     let (_, ticket) = pairs.swap_remove(at);
     if pairs.iter().any(|(name, _)| name == PARAMETER) {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use axum::http::Uri;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Error as _, Expected, IntoDeserializer, MapAccess,
@@ -38,6 +39,11 @@ fn described(error: &serde_json::Error) -> Cow<'static, str> {
         Category::Syntax | Category::Eof | Category::Io => "the body is not JSON",
     };
     format!("{what} (line {}, column {})", error.line(), error.column()).into()
+}
+
+/// The names and values of a query in their order. Every query has some form: bytes that are no UTF-8 are replaced.
+pub(crate) fn query_pairs(uri: &Uri) -> Vec<(String, String)> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
 /// Reads `?Grant=…&DurationSeconds=1800&Parameters.album=…`.

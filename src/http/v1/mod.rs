@@ -1,7 +1,7 @@
 //! The routes of `/v1`: one file a route, its wire types beside its handler.
 
 pub(super) mod explain;
-mod fields;
+pub(super) mod fields;
 mod hook_decision;
 mod json_body;
 pub(super) mod no_query;

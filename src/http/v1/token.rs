@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::{Body, HttpBody};
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -153,8 +153,7 @@ fn params_of(uri: &Uri) -> Result<TokenParams, ApiError> {
     if uri.query().is_none() {
         return Ok(TokenParams::default());
     }
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
+    let pairs = fields::query_pairs(uri);
     if pairs.iter().any(|(name, _)| name == ticket_auth::PARAMETER) {
         // The caller is authenticated by its header.
         return Err(AuthError::Several.into());
