@@ -18,7 +18,7 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 /// Handles the requests of one listener.
 ///
 /// A trait of ours and no tower service: `tower::Service` would box the future of every request.
-pub(crate) trait ConnectionHandler: Clone + Send + Sync + 'static {
+pub(crate) trait ConnectionHandler: Clone + Send + Sync + Unpin + 'static {
     fn handle(&self, request: Request, peer: Arc<Peer>) -> impl Future<Output = Response> + Send;
 
     /// Whether this address is a proxy that may name the client of a connection.

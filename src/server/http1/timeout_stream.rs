@@ -55,7 +55,11 @@ pub(super) struct TimeoutStream<S> {
     wait: Option<Wait>,
     /// When `wait` times out.
     due: Instant,
-    /// Fires at `due` or earlier; if earlier, it is reset.
+    /// When hyper's buffers are released, while it waits for the next request.
+    rest_due: Option<Instant>,
+    /// Whether they are to be released, or have been.
+    is_resting: bool,
+    /// Fires at `due`, at `rest_due` or earlier; if earlier, it is reset.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -76,6 +80,8 @@ impl<S> TimeoutStream<S> {
             head_begun: true,
             wait: Some(Wait::Head),
             due,
+            rest_due: None,
+            is_resting: false,
             timer: Box::pin(tokio::time::sleep_until(due)),
         }
     }
@@ -87,8 +93,14 @@ impl<S> TimeoutStream<S> {
             self.seen_changes = changes;
             self.head_begun = false;
             self.wait = None;
+            self.is_resting = false;
         }
         changes % 2 == 1
+    }
+
+    /// Whether the end of the stream that hyper has read was the end of its part only.
+    pub(super) fn is_resting(&self) -> bool {
+        self.is_resting
     }
 
     fn idle_timeout(&self) -> Duration {
@@ -113,18 +125,27 @@ impl<S> TimeoutStream<S> {
                 Wait::Head => self.timeouts.header,
                 Wait::Request | Wait::Write => self.idle_timeout(),
             };
+            let now = Instant::now();
             self.wait = Some(wait);
-            self.due = Instant::now() + timeout;
+            self.due = now + timeout;
+            self.rest_due = (wait == Wait::Request).then(|| now + self.timeouts.rest);
         }
         loop {
-            if self.timer.deadline() > self.due {
-                self.timer.as_mut().reset(self.due);
+            let next = self.rest_due.map_or(self.due, |rest_due| rest_due.min(self.due));
+            if self.timer.deadline() > next {
+                self.timer.as_mut().reset(next);
             }
             ready!(self.timer.as_mut().poll(cx));
-            if self.timer.deadline() >= self.due {
+            let fired = self.timer.deadline();
+            if fired >= self.due {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
-            self.timer.as_mut().reset(self.due);
+            if fired >= next {
+                (self.rest_due, self.is_resting) = (None, true);
+                // hyper has to read once more, to find the end.
+                cx.waker().wake_by_ref();
+            }
+            self.timer.as_mut().reset(next);
         }
     }
 
@@ -146,8 +167,9 @@ impl<S> TimeoutStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> TimeoutStream<S> {
-    /// Waits for the first complete head, before hyper allocates anything. `false`: the peer sends none.
-    pub(super) async fn has_first_head(&mut self) -> bool {
+    /// Waits for the next complete head, while hyper has nothing allocated. `false`: the peer sends none.
+    pub(super) async fn has_head(&mut self) -> bool {
+        self.is_resting = false;
         let head = std::future::poll_fn(|cx| self.poll_head(cx, None)).await;
         head.is_ok() && self.heads.is_released()
     }
@@ -199,7 +221,14 @@ impl<S: AsyncRead + Unpin> TimeoutStream<S> {
                 Poll::Ready(read) => read?,
                 // The time-out of the unread answer runs already; the peer need not send anything meanwhile.
                 Poll::Pending if self.wait == Some(Wait::Write) => return Poll::Pending,
-                Poll::Pending => return self.poll_next_request(cx).map(Err),
+                Poll::Pending => {
+                    return match self.poll_next_request(cx) {
+                        Poll::Ready(error) => Poll::Ready(Err(error)),
+                        // hyper ends here, and the connection does not.
+                        Poll::Pending if self.is_resting && buf.is_some() => Poll::Ready(Ok(())),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
             }
             self.head_begun = true;
             self.charge_long_head()?;
@@ -393,7 +422,7 @@ mod tests {
             }
         });
         let started = Instant::now();
-        assert!(!stream.has_first_head().await);
+        assert!(!stream.has_head().await);
         assert_eq!(started.elapsed().as_secs(), 10);
     }
 
@@ -450,7 +479,7 @@ mod tests {
         let (mut peer, mut stream, state) = stream(256);
         let bodies = b"POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.0\r\n\r\nGET ";
         peer.write_all(bodies).await.unwrap();
-        assert!(stream.has_first_head().await);
+        assert!(stream.has_head().await);
         let post = &bodies[..bodies.len() - 3 - HEAD.len() - 4];
         assert_eq!(read(&mut stream, post.len()).await, post);
         assert_eq!(state.begin_request(Some(3)), None);
