@@ -16,7 +16,7 @@ pub(crate) fn member(json: &mut String, name: &str, text: &str) {
 
 /// Without an early end, so that many bytes are compared at once.
 fn needs_escapes(text: &str) -> bool {
-    text.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\'))
+    text.bytes().fold(false, |found, b| found || b < b' ' || b == b'"' || b == b'\\')
 }
 
 #[cfg(test)]

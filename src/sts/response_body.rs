@@ -45,7 +45,7 @@ impl<'a> ResponseBody<'a> {
     }
 }
 
-impl<'a> Node<'a> {
+impl Node<'_> {
     fn member(&self, name: &[u8]) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.iter().rev().find(|(other, _)| other.as_bytes() == name).map(|(_, value)| value)
