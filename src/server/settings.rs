@@ -51,8 +51,8 @@ pub(super) struct Timeouts {
 }
 
 /// The next request of a connection that rests costs some microseconds more, and a connection that does not rest is
-/// looked at once in this time.
-const REST_AFTER: Duration = Duration::from_secs(2);
+/// looked at once in this time. Apps send a request now and then, load balancers many a second.
+const REST_AFTER: Duration = Duration::from_millis(500);
 
 impl ServerSettings {
     pub(super) fn timeouts(&self) -> Timeouts {
