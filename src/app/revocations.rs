@@ -257,21 +257,27 @@ impl SharedWatch {
     pub(super) async fn look(&mut self, enforcement: &Enforcement) {
         let polled = match self.store.shared() {
             None => Polled::Unreachable,
-            Some(redis) => {
-                let own = enforcement.revocations.of_source(RevocationSource::Redis);
-                self.shared.poll(redis, &own, enforcement.clock.now()).await
-            }
+            Some(redis) => self.shared.poll(redis, enforcement.clock.now()).await,
         };
         let is_up = !matches!(polled, Polled::Unreachable);
+        // `appserver revoke` names a replica that has not read a revocation by this id.
+        let replica = self.store.replica();
         match (is_up, self.is_up) {
             (false, Some(true)) => tracing::error!(
+                store.replica = replica,
                 "revocations are not read from Redis, which does not answer; the last list stays active"
             ),
             (false, None) => tracing::error!(
+                store.replica = replica,
                 "revocations are not read from Redis, which does not answer; only those of `revoked.file` are active"
             ),
-            (true, Some(false)) => tracing::info!("revocations are read from Redis again"),
-            (true, Some(true) | None) | (false, Some(false)) => {}
+            (true, Some(false)) => {
+                tracing::info!(store.replica = replica, "revocations are read from Redis again");
+            }
+            (true, None) => {
+                tracing::info!(store.replica = replica, "revocations are read from Redis");
+            }
+            (true, Some(true)) | (false, Some(false)) => {}
         }
         self.is_up = Some(is_up);
         // What cannot be read is not enforced: that is no smaller fault than a list that is not read.

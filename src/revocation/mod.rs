@@ -9,10 +9,13 @@ mod list;
 mod revocations;
 mod revoked;
 mod shared;
+mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use entry::{Reason, Revocation};
 pub(crate) use file_format::{FileRevocations, parse_file, write_row};
 pub(crate) use list::{PresentedIdentity, RevocationList};
 pub(crate) use revocations::{RevocationSource, Revocations};
 pub(crate) use revoked::{Revoked, RevokedKind};
-pub(crate) use shared::{Polled, ReadRevocations, SharedRevocations};
+pub(crate) use shared::{Polled, ReadRevocations, RevokeOutcome, SharedRevocations};

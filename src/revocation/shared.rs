@@ -1,30 +1,40 @@
 //! The list that replicas share through Redis, as one replica keeps up with it.
 //!
-//! Redis may lose what it keeps. Then its version is gone, or older than one that a replica has read, and each replica puts back
-//! what it still knows before any of them trusts the list again. A value that cannot be decrypted lifts nothing: what the replica
-//! knows of it stays active.
+//! Redis may lose what it keeps, or be restored from an older state, and a value in it may be damaged. So Redis lifts nothing by
+//! what it does not have: each replica joins what it reads with what it knows, and puts back what Redis lacks.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use secrecy::{ExposeSecret, SecretSlice};
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::entry::{Reason, Revocation};
+use super::entry::Revocation;
 use super::list::RevocationList;
-use super::revoked::{Revoked, RevokedKind};
-use crate::store::{ReaderMark, Redis, RevocationPage, RevocationValue};
+use super::revoked::Revoked;
+use super::state::RevocationState;
+use crate::store::{
+    ReaderMark, Redis, ReplaceOutcome, RevocationPage, RevocationValue, StoredRevocation,
+};
 
-/// Reads of a list that changes while it is read.
+/// Reads of a list that changes while it is read in parts.
 const TRIES: usize = 5;
+/// What a look puts back at most, so that it also sees what is new. The next look goes on.
+const PUT_BACK_AT_ONCE: usize = 2_000;
+/// Changes of others that come between a read and a write of one value, before that counts as a failure.
+const MAX_CONFLICTS: usize = 100;
+/// The life of what nobody can read: the longest that a revocation has.
+const UNKNOWN_LIFE: TimeDelta = TimeDelta::days(366);
 
-/// The shared list, with the version that was read last.
+/// The shared list, as this replica knows it.
 #[derive(Debug, Default)]
 pub(crate) struct SharedRevocations {
+    /// The states of all names, by their ids: all that this replica has ever read, until they end.
+    known: HashMap<String, RevocationState>,
+    /// The version of the list that has all of `known`, and that `known` has all of; empty if there is none.
     version: String,
+    /// Whether `known` has something that the last list returned had not.
+    is_new: bool,
     /// How this replica is counted among the readers.
     mark: ReaderMark,
     /// How many revocations the last read list has that this replica cannot read, until the last of them ends.
@@ -35,41 +45,9 @@ pub(crate) struct SharedRevocations {
 #[derive(Debug, Default)]
 pub(crate) struct ReadRevocations {
     pub(crate) list: RevocationList,
-    pub(crate) unreadable: Unreadable,
-    version: String,
-}
-
-/// Revocations that have not ended, and cannot be decrypted with the configured keys or are of a form that this version does not
-/// know.
-#[derive(Debug, Default)]
-pub(crate) struct Unreadable {
-    ids: HashSet<String>,
-    /// Until the last of them ends.
-    remaining: Duration,
-}
-
-impl Unreadable {
-    pub(crate) fn count(&self) -> usize {
-        self.ids.len()
-    }
-
-    fn add(&mut self, id: String, remaining: Duration) {
-        if !remaining.is_zero() {
-            self.ids.insert(id);
-            self.remaining = self.remaining.max(remaining);
-        }
-    }
-
-    /// What of `own` the list has, but nobody can read there.
-    fn known<'a>(
-        &self,
-        own: &'a RevocationList,
-        redis: &Redis,
-    ) -> impl Iterator<Item = &'a Arc<Revocation>> {
-        // Nearly always there is none, and then nothing is hashed.
-        let own = (!self.ids.is_empty()).then(|| own.iter()).into_iter().flatten();
-        own.filter(|one| self.ids.contains(&redis.revocation_id(&parts(one.what()))))
-    }
+    /// Revocations that have not ended, and cannot be decrypted with the configured keys or are of a form that this version does
+    /// not know.
+    pub(crate) unreadable: usize,
 }
 
 /// The result of a look at the shared list.
@@ -81,58 +59,132 @@ pub(crate) enum Polled {
     Unreachable,
 }
 
+/// What became of a revocation on its way into Redis.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RevokeOutcome {
+    Done,
+    /// It is revoked until a later time.
+    WouldShorten(DateTime<Utc>),
+    Full,
+}
+
+/// A state that Redis lacks, or has otherwise.
+struct Lacking {
+    id: String,
+    there: Option<RevocationValue>,
+}
+
+/// What one look has read.
+#[derive(Default)]
+struct Look {
+    ids: HashSet<String>,
+    lacking: Vec<Lacking>,
+    unreadable: usize,
+    /// Until the last of the unreadable ones ends.
+    remaining: Duration,
+}
+
 impl SharedRevocations {
-    /// Looks for a change. `own` is what this replica read last, and is put back if Redis has lost it.
-    pub(crate) async fn poll(
-        &mut self,
-        redis: &Redis,
-        own: &RevocationList,
-        now: DateTime<Utc>,
-    ) -> Polled {
+    /// Looks for a change, and puts back what Redis has lost.
+    pub(crate) async fn poll(&mut self, redis: &Redis, now: DateTime<Utc>) -> Polled {
         let mark = redis.reader_mark(&self.version);
         let before = std::mem::replace(&mut self.mark, mark);
-        let Some(read) = read_list(redis, &self.version, &self.mark, &before).await else {
-            return Polled::Unreachable;
-        };
-        let Some(ReadRevocations { mut version, mut list, unreadable }) = read else {
-            return Polled::Unchanged;
-        };
-        if is_older(&version, &self.version) {
-            // Redis was restored from an earlier state, or another one that knows less has taken its place.
-            if redis.distrust_revocations(&version).await.is_none() {
-                return Polled::Unreachable;
-            }
-            version.clear();
-        }
-        let count = unreadable.count();
-        self.unreadable = (count > 0).then(|| (count, Instant::now() + unreadable.remaining));
-        unreadable.known(own, redis).for_each(|one| list.insert(Arc::clone(one)));
-        if version.is_empty() {
-            let lost: Vec<_> = own.since(&list, now).iter().cloned().collect();
-            let lost: Vec<_> = lost.into_iter().filter(|one| one.is_active(now)).collect();
-            if lost.is_empty() && list.iter().next().is_none() && count == 0 {
+        let reader = (&self.mark.clone(), &before);
+        let known = std::mem::take(&mut self.version);
+        self.known.retain(|_, state| state.kept_until() > now);
+        let mut look = Look::default();
+        let read = read_list(redis, &known, reader, |value| self.join(&mut look, value, now)).await;
+        let read = match read {
+            Some(ReadVersion::Known) => {
+                self.version = known;
                 return Polled::Unchanged;
             }
-            if !lost.is_empty() {
-                tracing::warn!(
-                    revocation.count = lost.len(),
-                    "Redis has lost revocations; putting back those that this replica knows"
-                );
+            Some(ReadVersion::Read(version)) => {
+                self.unreadable = (look.unreadable > 0)
+                    .then(|| (look.unreadable, Instant::now() + look.remaining));
+                let lost = self.known.keys().filter(|id| !look.ids.contains(*id));
+                look.lacking.extend(lost.map(|id| Lacking { id: id.clone(), there: None }));
+                self.put_back(redis, look.lacking, now).await.map(|changed| (version, changed))
             }
-            for revocation in lost {
-                if put(redis, &revocation, false, now).await.is_none() {
-                    return Polled::Unreachable;
-                }
-                list.insert(revocation);
-            }
-            if redis.settle_revocations(&self.version).await.is_none() {
-                return Polled::Unreachable;
-            }
-            // Another replica may have put some back as well: the next look reads all of them.
-            return Polled::Changed(list);
+            None => None,
+        };
+        if let Some((version, false)) = &read {
+            self.version.clone_from(version);
         }
-        self.version = version;
-        Polled::Changed(list)
+        // What was read is active also if Redis does not answer any more: the next look says so.
+        if std::mem::take(&mut self.is_new) {
+            return Polled::Changed(self.list());
+        }
+        if read.is_some() { Polled::Unchanged } else { Polled::Unreachable }
+    }
+
+    /// Adds a value to what is known. Half a list that is read does no harm: nothing is lifted by what is not read.
+    fn join(&mut self, look: &mut Look, value: RevocationValue, now: DateTime<Utc>) {
+        look.ids.insert(value.id.clone());
+        let Some(state) = state_of(&value) else {
+            if value.refuses && !value.remaining.is_zero() {
+                look.unreadable += 1;
+                look.remaining = look.remaining.max(value.remaining);
+            }
+            return;
+        };
+        if state.kept_until() <= now {
+            return;
+        }
+        let known = self.known.get(&value.id);
+        let joined = known.map_or_else(|| state.clone(), |known| known.join(&state));
+        self.is_new |= known != Some(&joined);
+        let lacks = joined != state;
+        self.known.insert(value.id.clone(), joined);
+        if lacks {
+            look.lacking.push(Lacking { id: value.id.clone(), there: Some(value) });
+        }
+    }
+
+    /// Returns whether the list has changed since it was read; `None` if Redis does not answer.
+    async fn put_back(
+        &mut self,
+        redis: &Redis,
+        lacking: Vec<Lacking>,
+        now: DateTime<Utc>,
+    ) -> Option<bool> {
+        if lacking.is_empty() {
+            return Some(false);
+        }
+        tracing::warn!(
+            revocation.count = lacking.len(),
+            "Redis has lost revocations, or which of them were taken back; putting back what this replica knows"
+        );
+        let (mut changed, mut full) = (lacking.len() > PUT_BACK_AT_ONCE, 0);
+        for Lacking { id, there } in lacking.into_iter().take(PUT_BACK_AT_ONCE) {
+            let Some(known) = self.known.get_mut(&id) else { continue };
+            let there = StoredRevocation { now: 0, value: there };
+            let updated = update(redis, &id, there, now, |_, there| {
+                let Some(value) = there else { return Some(known.clone()) };
+                // What nobody can read here may be of a key that is being rolled out.
+                let there = state_of(value)?;
+                let joined = known.join(&there);
+                self.is_new |= *known != joined;
+                *known = joined;
+                // Another replica may have been faster.
+                (there != *known).then(|| known.clone())
+            });
+            match updated.await? {
+                Updated::Full => full += 1,
+                Updated::Done | Updated::Left => changed = true,
+            }
+        }
+        if full > 0 {
+            tracing::error!(
+                revocation.count = full,
+                "Redis has no space for revocations that it has lost; only the replicas that know them enforce them"
+            );
+        }
+        Some(changed)
+    }
+
+    fn list(&self) -> RevocationList {
+        self.known.values().filter_map(RevocationState::revocation).cloned().collect()
     }
 
     /// How many revocations of the last read list this replica cannot read; 0 once all of them have ended.
@@ -141,134 +193,157 @@ impl SharedRevocations {
     }
 
     /// The whole shared list; `None` if Redis does not answer.
-    pub(crate) async fn all(redis: &Redis) -> Option<ReadRevocations> {
+    pub(crate) async fn all(redis: &Redis, now: DateTime<Utc>) -> Option<ReadRevocations> {
         let nobody = ReaderMark::default();
-        let read = read_list(redis, "", &nobody, &nobody).await?;
-        Some(read.unwrap_or_default())
+        let (mut all, mut look) = (Self::default(), Look::default());
+        for _ in 0..TRIES {
+            look = Look::default();
+            let join = |value| all.join(&mut look, value, now);
+            let read = read_list(redis, "", (&nobody, &nobody), join).await?;
+            // One that changes all the time is as it was read.
+            if matches!(read, ReadVersion::Read(version) if !version.is_empty()) {
+                break;
+            }
+        }
+        Some(ReadRevocations { list: all.list(), unreadable: look.unreadable })
     }
 
-    /// Adds a revocation for all replicas, or replaces the one of the same. Returns whether there was space.
-    pub(crate) async fn put(
+    /// Adds a revocation for all replicas, or extends the one of the same.
+    pub(crate) async fn revoke(
         redis: &Redis,
         revocation: &Revocation,
         now: DateTime<Utc>,
-    ) -> Option<bool> {
-        put(redis, revocation, true, now).await
+    ) -> Option<RevokeOutcome> {
+        let (id, mut longer) = (id_of(redis, revocation.what()), None);
+        let there = redis.stored_revocation(&id).await?;
+        let updated = update(redis, &id, there, now, |redis_now, there| {
+            let before = there.and_then(state_of);
+            let held = before.as_ref().and_then(|before| before.active(now));
+            longer = held.map(|held| held.until()).filter(|until| *until > revocation.until());
+            longer
+                .is_none()
+                .then(|| RevocationState::revoke(before.as_ref(), revocation.clone(), redis_now))
+        });
+        let updated = updated.await?;
+        Some(match (updated, longer) {
+            (Updated::Full, _) => RevokeOutcome::Full,
+            (_, Some(until)) => RevokeOutcome::WouldShorten(until),
+            (Updated::Done | Updated::Left, None) => RevokeOutcome::Done,
+        })
     }
 
     /// Takes a revocation back. Returns whether there was one.
-    pub(crate) async fn undo(redis: &Redis, what: &Revoked) -> Option<bool> {
-        redis.remove_revocation(&parts(what)).await
+    pub(crate) async fn undo(redis: &Redis, what: &Revoked, now: DateTime<Utc>) -> Option<bool> {
+        let id = id_of(redis, what);
+        let there = redis.stored_revocation(&id).await?;
+        let updated = update(redis, &id, there, now, |redis_now, there| {
+            let value = there?;
+            match state_of(value) {
+                Some(state) => state.active(now).is_some().then(|| state.undo()),
+                None => value
+                    .refuses
+                    .then(|| RevocationState::undo_unknown(redis_now, now + UNKNOWN_LIFE)),
+            }
+        });
+        Some(match updated.await? {
+            Updated::Done => true,
+            Updated::Left | Updated::Full => false,
+        })
+    }
+
+    /// Until when this is revoked in Redis; `None` inside if it is not.
+    pub(crate) async fn revoked_until(
+        redis: &Redis,
+        what: &Revoked,
+        now: DateTime<Utc>,
+    ) -> Option<Option<DateTime<Utc>>> {
+        let there = redis.stored_revocation(&id_of(redis, what)).await?;
+        let state = there.value.as_ref().and_then(state_of);
+        Some(state.and_then(|state| state.active(now).map(|revocation| revocation.until())))
     }
 }
 
-/// Whether both are versions, and the first is the older one.
-fn is_older(version: &str, known: &str) -> bool {
-    let number = |version: &str| version.parse::<u64>().ok();
-    number(version).zip(number(known)).is_some_and(|(version, known)| version < known)
+/// What became of one value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Updated {
+    Done,
+    /// Nothing had to be written.
+    Left,
+    Full,
 }
 
-/// The list, unless its version is the known one; `None` if Redis does not answer.
-async fn read_list(
+/// Replaces a value by what `change` makes of it at the time of Redis, and again of another one that is there meanwhile.
+async fn update(
     redis: &Redis,
-    known: &str,
-    reader: &ReaderMark,
-    before: &ReaderMark,
-) -> Option<Option<ReadRevocations>> {
-    for _ in 0..TRIES {
-        let (mut list, mut unreadable) = (RevocationList::default(), Unreadable::default());
-        let (mut offset, mut first) = (0, None);
-        loop {
-            let known = if offset == 0 { known } else { "" };
-            let page = redis.read_revocations(known, offset, reader, before).await?;
-            let RevocationPage { version, is_known, taken, values } = page;
-            if is_known {
-                return Some(None);
-            }
-            if *first.get_or_insert_with(|| version.clone()) != version {
-                break;
-            }
-            for RevocationValue { id, plain, remaining } in values {
-                match plain.as_ref().and_then(read) {
-                    Some(revocation) => list.insert(revocation),
-                    None => unreadable.add(id, remaining),
-                }
-            }
-            offset += taken;
-            if taken == 0 || offset >= RevocationList::MOST {
-                return Some(Some(ReadRevocations { list, unreadable, version }));
-            }
-        }
-    }
-    // It changes all the time; the next look may find it at rest.
-    Some(None)
-}
-
-async fn put(
-    redis: &Redis,
-    revocation: &Revocation,
-    replace: bool,
+    id: &str,
+    mut there: StoredRevocation,
     now: DateTime<Utc>,
-) -> Option<bool> {
-    let life = (revocation.until() - now).to_std().unwrap_or_default();
-    redis.put_revocation(&parts(revocation.what()), &write(revocation), life, replace).await
+    mut change: impl FnMut(u64, Option<&RevocationValue>) -> Option<RevocationState>,
+) -> Option<Updated> {
+    for _ in 0..MAX_CONFLICTS {
+        let Some(state) = change(there.now, there.value.as_ref()) else {
+            return Some(Updated::Left);
+        };
+        let life = (state.kept_until() - now).to_std().unwrap_or_default();
+        let written = (&state.write(), state.revocation().is_some());
+        let outcome = redis.replace_revocation(id, there.value.as_ref(), written, life).await?;
+        there = match outcome {
+            ReplaceOutcome::Done => return Some(Updated::Done),
+            ReplaceOutcome::Full => return Some(Updated::Full),
+            ReplaceOutcome::Changed(there) => there,
+        };
+    }
+    None
 }
 
-/// What the value's name in Redis is derived from.
-fn parts(what: &Revoked) -> [String; 3] {
-    ["revocation".to_owned(), what.kind().as_str().to_owned(), what.name()]
-}
-
-/// A revocation in Redis, before encryption. A new field needs a default, so that replicas of two versions can read it.
-#[derive(Deserialize, Serialize)]
-struct Record {
-    kind: String,
-    name: String,
-    until: DateTime<Utc>,
-    reason: String,
-}
-
-fn write(revocation: &Revocation) -> SecretSlice<u8> {
-    let record = Record {
-        kind: revocation.what().kind().as_str().to_owned(),
-        name: revocation.what().name(),
-        until: revocation.until(),
-        reason: revocation.reason().as_str().to_owned(),
-    };
-    serde_json::to_vec(&record).expect("text and times can be written").into()
-}
-
-/// A decrypted value may still fail to parse: another version may have written it. Such a one is ignored.
-fn read(plain: &SecretSlice<u8>) -> Option<Arc<Revocation>> {
-    let revocation = (|| {
-        let record: Record = serde_json::from_slice(plain.expose_secret()).ok()?;
-        let what = Revoked::parse(RevokedKind::named(&record.kind)?, &record.name).ok()?;
-        let reason = Reason::try_from(record.reason).ok()?;
-        Some(Revocation::accepted(what, record.until, reason))
-    })();
-    if revocation.is_none() {
+/// The state of a value; `None` if it cannot be decrypted or is of a form that this version does not know.
+fn state_of(value: &RevocationValue) -> Option<RevocationState> {
+    let plain = value.plain.as_ref()?;
+    let state = RevocationState::read(plain);
+    if state.is_none() {
         tracing::warn!(
             "a revocation in Redis is of a form that this version does not know; ignoring it"
         );
     }
-    revocation.map(Arc::new)
+    state
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How the state of this is called in Redis.
+fn id_of(redis: &Redis, what: &Revoked) -> String {
+    redis.revocation_id(&["revocation", what.kind().as_str(), &what.name()])
+}
 
-    #[test]
-    fn a_revocation_survives_write_and_read_and_other_values_are_none() {
-        let now: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
-        let what = Revoked::parse(RevokedKind::User, "company/alice").unwrap();
-        let until = now + chrono::TimeDelta::hours(12);
-        let revocation = Revocation::new(what, until, "stolen".parse().unwrap(), now).unwrap();
-        assert_eq!(read(&write(&revocation)).as_deref(), Some(&revocation));
-        for other in
-            ["", "{}", r#"{"kind":"device","name":"a","until":"2016-01-13T14:02:37Z","reason":""}"#]
-        {
-            assert!(read(&other.as_bytes().to_vec().into()).is_none(), "{other}");
+/// The version of a list that was read.
+enum ReadVersion {
+    /// It is the known one, and nothing was read.
+    Known,
+    /// Empty if Redis has no list, or if it changed while it was read.
+    Read(String),
+}
+
+/// Reads the list, unless its version is the known one; `None` if Redis does not answer.
+async fn read_list(
+    redis: &Redis,
+    known: &str,
+    (reader, before): (&ReaderMark, &ReaderMark),
+    mut take: impl FnMut(RevocationValue),
+) -> Option<ReadVersion> {
+    let (mut began, mut offset, mut first) = (0, 0, None);
+    loop {
+        let known = if offset == 0 { known } else { "" };
+        let page = redis.read_revocations(known, (began, offset), reader, before).await?;
+        let RevocationPage { version, is_known, now, taken, is_last, values } = page;
+        if is_known {
+            return Some(ReadVersion::Known);
+        }
+        if offset == 0 {
+            began = now;
+        }
+        values.into_iter().for_each(&mut take);
+        let is_same = *first.get_or_insert_with(|| version.clone()) == version;
+        offset += taken;
+        if is_last || offset >= RevocationList::MOST {
+            return Some(ReadVersion::Read(if is_same { version } else { String::new() }));
         }
     }
 }

@@ -30,7 +30,9 @@ pub(crate) use deliveries::KeepOutcome;
 pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};
-pub(crate) use revocations::{ReaderMark, RevocationPage, RevocationReaders, RevocationValue};
+pub(crate) use revocations::{
+    ReaderMark, ReplaceOutcome, RevocationPage, RevocationValue, StoredRevocation,
+};
 pub(crate) use settings::{RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};
 pub(crate) use topology::{MasterName, NodeAddress, RedisAddress, RedisTopology, SentinelSettings};
@@ -84,6 +86,14 @@ impl Store {
         match self {
             Self::Memory => None,
             Self::Redis(redis) => redis.refusal(),
+        }
+    }
+
+    /// This replica's id in Redis; `None` where nothing is shared.
+    pub(crate) fn replica(&self) -> Option<&str> {
+        match self {
+            Self::Memory => None,
+            Self::Redis(redis) => Some(redis.replica()),
         }
     }
 

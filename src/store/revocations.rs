@@ -1,9 +1,12 @@
-//! The revocations that replicas share. They are opaque here: encrypted values that end by themselves.
+//! The revocations that replicas share. They are opaque here: encrypted values that end by themselves, and that are replaced only
+//! by somebody who has read them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretSlice;
 
+use super::lease::Lease;
 use super::redis::{Redis, millis};
 use crate::telemetry::StoreOperation;
 
@@ -16,15 +19,24 @@ const MAX_LIFE: Duration = Duration::from_hours(366 * 24);
 /// The most replicas that are counted.
 const MAX_READERS: usize = 1_000;
 
+/// The first byte of a value that refuses somebody. It is not encrypted, so that a replica that cannot decrypt a value knows
+/// whether it misses a revocation.
+const REFUSES: u8 = b'+';
+/// That of a value that refuses nobody any more.
+const REFUSES_NOBODY: u8 = b'-';
+
 /// A part of the list.
 #[derive(Debug)]
 pub(crate) struct RevocationPage {
-    /// Changes with the list. Empty if Redis has none, or may have lost some of it.
+    /// Another one after each change of the list. Empty if Redis has no list, or has lost a part of it.
     pub(crate) version: String,
     /// Whether the caller knows this version already. Then nothing else is read.
     pub(crate) is_known: bool,
-    /// How many entries were read. None are left after it if it is 0.
+    /// The time of Redis, in milliseconds.
+    pub(crate) now: u64,
+    /// How many entries were read.
     pub(crate) taken: usize,
+    pub(crate) is_last: bool,
     pub(crate) values: Vec<RevocationValue>,
 }
 
@@ -35,64 +47,96 @@ pub(crate) struct RevocationValue {
     pub(crate) id: String,
     /// `None` if it cannot be decrypted.
     pub(crate) plain: Option<SecretSlice<u8>>,
+    /// Whether it refuses somebody, as far as that can be known without the key.
+    pub(crate) refuses: bool,
     /// Until it ends, by the clock of Redis.
     pub(crate) remaining: Duration,
+    /// As it is in Redis.
+    stored: Vec<u8>,
+}
+
+/// What Redis has under one id.
+#[derive(Debug)]
+pub(crate) struct StoredRevocation {
+    /// The time of Redis, in milliseconds.
+    pub(crate) now: u64,
+    pub(crate) value: Option<RevocationValue>,
+}
+
+/// What became of a value that was to replace another.
+#[derive(Debug)]
+pub(crate) enum ReplaceOutcome {
+    Done,
+    /// Another value is there: nothing was replaced.
+    Changed(StoredRevocation),
+    Full,
 }
 
 /// How a replica that reads the list describes itself in Redis: its id, the version that it read last, and its keys.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ReaderMark(String);
 
-/// The replicas that read the list within the last seconds.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// The replicas that read the list within the last seconds, by their ids.
+#[derive(Debug, Default)]
 pub(crate) struct RevocationReaders {
-    pub(crate) all: usize,
-    /// Those that cannot decrypt what this program encrypts.
-    pub(crate) with_other_keys: usize,
-    /// Those of the others that have read the current version.
-    pub(crate) current: usize,
+    /// The version of the list now.
+    pub(crate) version: String,
+    pub(crate) replicas: BTreeMap<String, RevocationReader>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RevocationReader {
+    /// That which it has read last, and whose revocations it enforces.
+    pub(crate) version: String,
+    /// Whether it cannot decrypt what this program encrypts.
+    pub(crate) has_other_keys: bool,
 }
 
 /// The result of `revocations.lua`.
-type RawRevocations = (String, bool, usize, Vec<Vec<u8>>, i64);
+type RawRevocations = (String, u64, u8, usize, Vec<Vec<u8>>, i64);
 
 impl Redis {
+    /// This replica's id among the readers of the list.
+    pub(crate) fn replica(&self) -> &str {
+        &self.replica
+    }
+
     /// How this replica describes itself once it has read this version.
     pub(crate) fn reader_mark(&self, version: &str) -> ReaderMark {
         ReaderMark(format!("{} {version} {}", self.replica, self.key_ids.join(",")))
     }
 
-    /// Reads a part of the list, unless its version is the known one. A reader with a mark is counted as one, in place of
-    /// the mark before.
+    /// Reads a part of the list, unless its version is the known one. A part after the first begins at the time of the first. A
+    /// reader with a mark is counted as one, in place of the mark before.
     pub(crate) async fn read_revocations(
         &self,
         known: &str,
-        offset: usize,
+        (began, offset): (u64, usize),
         reader: &ReaderMark,
         before: &ReaderMark,
     ) -> Option<RevocationPage> {
-        let (offset, most) = (offset.to_string(), READ_AT_ONCE.to_string());
+        let [began, offset, most] =
+            [began, offset as u64, READ_AT_ONCE as u64].map(|number| number.to_string());
         let arguments = [
             b"read".as_slice(),
             known.as_bytes(),
+            began.as_bytes(),
             offset.as_bytes(),
             most.as_bytes(),
             reader.0.as_bytes(),
             before.0.as_bytes(),
         ];
-        let (version, is_known, taken, entries, _) = self.revocations(&arguments).await?;
-        let values = entries.as_chunks::<3>().0.iter().map(|[id, value, millis]| {
-            let id = String::from_utf8_lossy(id).into_owned();
-            let plain =
-                self.decrypt(&sealed_name(&id), Some(value.clone()), |plain| Some(plain.clone()));
+        let (version, now, is_known, taken, entries, _) = self.revocations(&arguments).await?;
+        let values = entries.as_chunks::<3>().0.iter().map(|[id, stored, millis]| {
             let millis = std::str::from_utf8(millis).ok().and_then(|text| text.parse().ok());
             // One whose end is unknown does not end.
             let remaining =
                 millis.map_or(MAX_LIFE, |millis| Duration::from_millis(millis).min(MAX_LIFE));
-            RevocationValue { id, plain, remaining }
+            self.value(String::from_utf8_lossy(id).into_owned(), stored.clone(), remaining)
         });
         let values = values.collect();
-        Some(RevocationPage { version, is_known, taken: taken.min(READ_AT_ONCE), values })
+        let is_last = taken < READ_AT_ONCE;
+        Some(RevocationPage { version, is_known: is_known == 1, now, taken, is_last, values })
     }
 
     /// How the value that these parts identify is called in the list.
@@ -100,63 +144,58 @@ impl Redis {
         self.names.id(parts)
     }
 
-    /// Counts the replicas that read the list.
+    /// What Redis has under this id.
+    pub(crate) async fn stored_revocation(&self, id: &str) -> Option<StoredRevocation> {
+        let (_, now, _, _, values, _) = self.revocations(&[b"get", id.as_bytes()]).await?;
+        Some(self.stored(now, id, values))
+    }
+
+    /// Replaces what was read under this id, if that is still there. `refuses` says whether the new value refuses somebody.
+    pub(crate) async fn replace_revocation(
+        &self,
+        id: &str,
+        before: Option<&RevocationValue>,
+        (plain, refuses): (&SecretSlice<u8>, bool),
+        life: Duration,
+    ) -> Option<ReplaceOutcome> {
+        let mut value = vec![if refuses { REFUSES } else { REFUSES_NOBODY }];
+        value.extend(self.seal.seal(&sealed_name(id), plain));
+        let (life, most) = (millis(life).max(1).to_string(), MAX_VALUES.to_string());
+        let version = Lease::new_id();
+        let arguments = [
+            b"replace".as_slice(),
+            id.as_bytes(),
+            before.map_or(&[][..], |before| &before.stored),
+            &value,
+            life.as_bytes(),
+            most.as_bytes(),
+            version.as_bytes(),
+        ];
+        let (_, now, done, _, values, _) = self.revocations(&arguments).await?;
+        Some(match done {
+            0 => ReplaceOutcome::Changed(self.stored(now, id, values)),
+            1 => ReplaceOutcome::Done,
+            _ => ReplaceOutcome::Full,
+        })
+    }
+
+    /// The replicas that read the list.
     pub(crate) async fn revocation_readers(&self) -> Option<RevocationReaders> {
         let most = MAX_READERS.to_string();
-        let (version, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
+        let (version, _, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
         let own = self.key_ids.first().map(String::as_str).unwrap_or_default();
-        let mut readers = RevocationReaders::default();
+        let mut readers = RevocationReaders { version, replicas: BTreeMap::new() };
+        // In the order of their times: of two of one replica the later one counts.
         for mark in marks.iter().take(MAX_READERS).filter_map(|mark| std::str::from_utf8(mark).ok())
         {
-            let mut parts = mark.split(' ').skip(1);
-            let (Some(read), Some(keys)) = (parts.next(), parts.next()) else { continue };
-            readers.all += 1;
-            if !keys.split(',').any(|key| key == own) {
-                readers.with_other_keys += 1;
-            } else if !version.is_empty() && read == version {
-                readers.current += 1;
-            }
+            let parts: Vec<_> = mark.split(' ').collect();
+            let [replica, version, keys] = parts[..] else { continue };
+            let version = version.to_owned();
+            let has_other_keys = !keys.split(',').any(|key| key == own);
+            let reader = RevocationReader { version, has_other_keys };
+            readers.replicas.insert(replica.to_owned(), reader);
         }
         Some(readers)
-    }
-
-    /// Adds the value that these parts identify. Returns whether there was space.
-    pub(crate) async fn put_revocation(
-        &self,
-        parts: &[impl AsRef<str>],
-        value: &SecretSlice<u8>,
-        life: Duration,
-        replace: bool,
-    ) -> Option<bool> {
-        let id = self.names.id(parts);
-        let sealed = self.seal.seal(&sealed_name(&id), value);
-        let (life, most) = (millis(life).to_string(), MAX_VALUES.to_string());
-        let arguments = [
-            b"put".as_slice(),
-            id.as_bytes(),
-            &sealed,
-            life.as_bytes(),
-            if replace { b"1" } else { b"0" },
-            most.as_bytes(),
-        ];
-        self.revocations(&arguments).await.map(|(_, done, ..)| done)
-    }
-
-    /// Removes the value that these parts identify. Returns whether there was one.
-    pub(crate) async fn remove_revocation(&self, parts: &[impl AsRef<str>]) -> Option<bool> {
-        let id = self.names.id(parts);
-        let arguments = [b"remove".as_slice(), id.as_bytes()];
-        self.revocations(&arguments).await.map(|(_, done, ..)| done)
-    }
-
-    /// Declares that the list of this version has lost some of it.
-    pub(crate) async fn distrust_revocations(&self, version: &str) -> Option<()> {
-        self.revocations(&[b"distrust", version.as_bytes()]).await.map(drop)
-    }
-
-    /// Declares the list complete, with a version that is later than the known one.
-    pub(crate) async fn settle_revocations(&self, known: &str) -> Option<()> {
-        self.revocations(&[b"settle", known.as_bytes()]).await.map(drop)
     }
 
     async fn revocations(&self, arguments: &[&[u8]]) -> Option<RawRevocations> {
@@ -167,8 +206,23 @@ impl Redis {
             script.arg(*argument);
         }
         let raw: RawRevocations = self.connection.run(StoreOperation::Revocations, &script).await?;
-        self.report_replaced(StoreOperation::Revocations, raw.4);
+        self.report_replaced(StoreOperation::Revocations, raw.5);
         Some(raw)
+    }
+
+    fn stored(&self, now: u64, id: &str, values: Vec<Vec<u8>>) -> StoredRevocation {
+        let stored = values.into_iter().next().filter(|stored| !stored.is_empty());
+        let value = stored.map(|stored| self.value(id.to_owned(), stored, MAX_LIFE));
+        StoredRevocation { now, value }
+    }
+
+    fn value(&self, id: String, stored: Vec<u8>, remaining: Duration) -> RevocationValue {
+        let sealed = stored.split_first().map(|(_, sealed)| sealed.to_vec());
+        let plain = self.decrypt(&sealed_name(&id), Some(sealed.unwrap_or_default()), |plain| {
+            Some(plain.clone())
+        });
+        let refuses = stored.first() != Some(&REFUSES_NOBODY);
+        RevocationValue { id, plain, refuses, remaining, stored }
     }
 }
 

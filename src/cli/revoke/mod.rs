@@ -2,6 +2,7 @@
 
 mod readers;
 mod row;
+mod shared_change;
 
 use std::fs::File;
 use std::path::Path;
@@ -18,14 +19,14 @@ use super::runtime::block_on;
 use super::still_out::{StillOutArgs, still_out};
 use crate::config::{Mode, Problem, Problems, Settings, redis_addresses_key};
 use crate::revocation::{
-    ReadRevocations, Reason, Revocation, RevocationList, Revoked, RevokedKind, SharedRevocations,
-    write_row,
+    ReadRevocations, Reason, Revocation, RevocationList, RevokeOutcome, Revoked, RevokedKind,
+    SharedRevocations, write_row,
 };
-use crate::store::{Redis, RevocationReaders, Store, StoreSettings};
+use crate::store::{Redis, Store, StoreSettings};
 use crate::telemetry::{StoreMetrics, with_causes};
 use appserver_domain::clock::{Clock, Stamp};
-use readers::{result, until_read};
 use row::rows;
+use shared_change::{SharedRevoke, say_revoked, say_undone};
 
 /// There is nothing to undo.
 const EXIT_NOTHING: u8 = 1;
@@ -217,20 +218,11 @@ fn put(
     let now = clock.now();
     let (what, until) = (revocation.what(), revocation.until());
     let done = with_redis(store, clock, async |redis: &Redis| {
-        let before = SharedRevocations::all(redis).await?;
-        let longer =
-            before.list.get(what).filter(|held| held.until() > until && held.is_active(now));
-        if let Some(held) = longer {
-            return Some(Put::WouldShorten(held.until()));
-        }
-        if !SharedRevocations::put(redis, revocation, now).await? {
-            return Some(Put::Full);
-        }
-        Some(Put::Done(until_read(redis).await))
+        shared_change::revoke(redis, revocation, now).await
     });
     let failure = match done {
-        Ok(Put::Done(readers)) => return result(revocation, readers),
-        Ok(Put::WouldShorten(held)) => {
+        Ok(SharedRevoke::Changed(change)) => return say_revoked(revocation, change),
+        Ok(SharedRevoke::Refused(RevokeOutcome::WouldShorten(held))) => {
             let (held, until) = (Stamp::of(held), Stamp::of(until));
             let message = format!(
                 "{what} is revoked until {} already, and stays so: {} is earlier. To shorten it, take it back with --undo first",
@@ -239,7 +231,7 @@ fn put(
             );
             return Err(Failure::new(EXIT_CONFIG, message));
         }
-        Ok(Put::Full) => {
+        Ok(SharedRevoke::Refused(RevokeOutcome::Full | RevokeOutcome::Done)) => {
             let most = RevocationList::MOST;
             let full = format!("nothing is revoked yet: Redis has {most} revocations already");
             Failure::new(EXIT_UNAVAILABLE, full)
@@ -259,15 +251,6 @@ fn put(
     Err(Failure::new(failure.exit, format!("{}. {way_out}", failure.message)))
 }
 
-/// What became of a revocation on its way into Redis.
-enum Put {
-    /// With the replicas that read the list; `None` if Redis does not answer any more.
-    Done(Option<RevocationReaders>),
-    /// It is revoked until a later time.
-    WouldShorten(DateTime<Utc>),
-    Full,
-}
-
 fn undo(
     settings: &Settings,
     store: StoreSettings,
@@ -276,26 +259,28 @@ fn undo(
     may_have_ended: bool,
     clock: Clock,
 ) -> Result<(), Failure> {
-    let was_shared = match store {
-        StoreSettings::Memory => false,
+    let now = clock.now();
+    let shared = match store {
+        StoreSettings::Memory => None,
         StoreSettings::Redis(_) => with_redis(store, clock, async |redis: &Redis| {
-            SharedRevocations::undo(redis, what).await
+            shared_change::undo(redis, what, now).await
         })?,
     };
-    if was_shared {
-        say_line(format_args!("{what} is no longer revoked in Redis."))?;
-    }
+    let was_shared = shared.is_some();
+    let shared = shared.map_or(Ok(()), |change| say_undone(what, change));
     let (in_file, unread) = read_or_warn(in_file);
     if unread {
         let message = format!("{what} may still be revoked by that file: {FIX_FILE}");
+        shared.unwrap_or_else(|failure| note_line(failure.message));
         return Err(Failure::new(EXIT_CONFIG, message));
     }
     match (&settings.revoked, in_file.get(what)) {
         (Some(file), Some(_)) => {
+            shared.unwrap_or_else(|failure| note_line(failure.message));
             let path = file.path().display();
             Err(Failure::new(EXIT_NOTHING, format!("{what} is in `{path}`: remove its row there")))
         }
-        _ if was_shared => Ok(()),
+        _ if was_shared => shared,
         _ if may_have_ended => say_line(format_args!("{what} is not revoked (any more).")),
         _ => Err(Failure::new(EXIT_NOTHING, format!("{what} is not revoked"))),
     }
@@ -310,7 +295,10 @@ fn list(
     let shared = match store {
         StoreSettings::Memory => Ok(None),
         StoreSettings::Redis(_) => with_redis(store, clock, async |redis: &Redis| {
-            Some(Some((SharedRevocations::all(redis).await?, redis.revocation_readers().await?)))
+            Some(Some((
+                SharedRevocations::all(redis, now).await?,
+                redis.revocation_readers().await?,
+            )))
         }),
     };
     // What the file has is printed although Redis does not answer.
@@ -322,18 +310,18 @@ fn list(
     // And what Redis has, although the file cannot be read.
     let (in_file, unread) = read_or_warn(in_file);
     let rows = rows(&[("this machine's file", &in_file), ("redis", &shared.list)], now);
-    if rows.is_empty() && failure.is_none() && shared.unreadable.count() == 0 && !unread {
+    if rows.is_empty() && failure.is_none() && shared.unreadable == 0 && !unread {
         say("Nothing is revoked.")?;
     }
     rows.iter().try_for_each(say_line)?;
-    if readers.is_some_and(|readers| readers.all == 0) {
+    if readers.is_some_and(|readers| readers.replicas.is_empty()) {
         note(format_args!("warning: {}", readers::NOBODY_READS));
     }
-    if shared.unreadable.count() > 0 {
+    if shared.unreadable > 0 {
         let message = format!(
             "Redis has {} more that cannot be decrypted with this configuration's keys, or are of a newer version: compare \
              `store.redis.encryption_key_file` with that of the replicas, which enforce only what they can decrypt",
-            shared.unreadable.count()
+            shared.unreadable
         );
         return Err(Failure::new(EXIT_NOT_ENFORCED, message));
     }

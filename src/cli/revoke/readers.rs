@@ -1,69 +1,115 @@
-//! Which replicas have read a revocation in Redis: one that nobody reads refuses nobody.
+//! Which replicas have read a change of the list in Redis: a revocation that nobody reads refuses nobody.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::EXIT_NOT_ENFORCED;
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
-use crate::revocation::Revocation;
-use crate::store::{Redis, RevocationReaders};
-use appserver_domain::clock::Stamp;
+use crate::store::Redis;
 
 /// How long replicas are waited for: they read twice a second, and one that is gone is forgotten within three seconds.
 const MAX_WAIT: Duration = Duration::from_secs(4);
+/// In this time each replica looks twice, and has put back what a Redis without a list has lost.
+const TWO_LOOKS: Duration = Duration::from_millis(1_200);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 pub(super) const NOBODY_READS: &str = "no replica reads this list. If replicas run, they use another `store.redis.url` or \
                                        `store.redis.key_prefix`, or do not reach Redis";
 
-/// Waits until all replicas have read the list; `None` if Redis does not answer.
-pub(super) async fn until_read(redis: &Redis) -> Option<RevocationReaders> {
-    let began = Instant::now();
-    loop {
-        let readers = redis.revocation_readers().await?;
-        if (readers.all > 0 && readers.current == readers.all) || began.elapsed() >= MAX_WAIT {
-            return Some(readers);
+/// The replicas that read the list, from before a change of it.
+#[derive(Debug)]
+pub(super) struct Readers {
+    /// All that were seen, and whether each cannot decrypt what this program encrypts.
+    seen: BTreeMap<String, bool>,
+}
+
+/// Which of them have read the change.
+#[derive(Debug, Default)]
+pub(super) struct ReadBy {
+    pub(super) all: usize,
+    pub(super) with_other_keys: usize,
+    /// How many read the list, and have not read the change.
+    pub(super) behind: usize,
+    /// The ids of those that had not read it when they stopped reading.
+    pub(super) gone: Vec<String>,
+}
+
+impl Readers {
+    /// Those that read the list before a change. A change that they do not read is not enforced, also if they are gone then.
+    pub(super) async fn before_change(redis: &Redis) -> Option<Self> {
+        let replicas = redis.revocation_readers().await?.replicas;
+        let seen = replicas.into_iter().map(|(id, reader)| (id, reader.has_other_keys)).collect();
+        Some(Self { seen })
+    }
+
+    /// Waits until all have read the list as it is now or later; `None` if Redis does not answer.
+    pub(super) async fn until_read(&mut self, redis: &Redis) -> Option<ReadBy> {
+        let began = Instant::now();
+        // Others change the list, too: every version from now on has the change.
+        let (mut versions, mut done) = (HashSet::new(), BTreeSet::new());
+        loop {
+            let readers = redis.revocation_readers().await?;
+            if !readers.version.is_empty() {
+                versions.insert(readers.version);
+            }
+            for (id, reader) in &readers.replicas {
+                self.seen.insert(id.clone(), reader.has_other_keys);
+                if versions.contains(&reader.version) {
+                    done.insert(id.clone());
+                }
+            }
+            let waits = began.elapsed();
+            if (!done.is_empty() && done.len() == self.seen.len()) || waits >= MAX_WAIT {
+                let missing = self.seen.keys().filter(|id| !done.contains(*id));
+                let (behind, gone): (Vec<_>, Vec<_>) =
+                    missing.cloned().partition(|id| readers.replicas.contains_key(id));
+                return Some(ReadBy {
+                    all: self.seen.len(),
+                    with_other_keys: self.seen.values().filter(|has_other| **has_other).count(),
+                    behind: behind.len(),
+                    gone,
+                });
+            }
+            // Nobody is there to wait for, and nobody has begun within two looks.
+            if self.seen.is_empty() && waits >= TWO_LOOKS {
+                return Some(ReadBy::default());
+            }
+            sleep(BETWEEN_LOOKS).await;
         }
-        sleep(BETWEEN_LOOKS).await;
+    }
+
+    /// Waits until the replicas have put back what Redis has lost.
+    pub(super) async fn until_put_back(redis: &Redis) -> Option<()> {
+        let began = Instant::now();
+        loop {
+            let readers = redis.revocation_readers().await?;
+            let version = &readers.version;
+            let is_read = readers.replicas.values().all(|one| one.version == *version);
+            let waits = began.elapsed();
+            let is_settled = if version.is_empty() { waits >= TWO_LOOKS } else { is_read };
+            if readers.replicas.is_empty() || is_settled || waits >= MAX_WAIT {
+                return Some(());
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
     }
 }
 
-/// Says who enforces the revocation; fails unless every replica does.
-pub(super) fn result(
-    revocation: &Revocation,
-    readers: Option<RevocationReaders>,
-) -> Result<(), Failure> {
-    let (what, until) = (revocation.what(), Stamp::of(revocation.until()));
-    let until = until.as_str();
-    let not_enforced = |why| {
-        Err(Failure::new(EXIT_NOT_ENFORCED, format!("{what} is in Redis until {until}, but {why}")))
-    };
-    let Some(RevocationReaders { all, with_other_keys, current }) = readers else {
-        return not_enforced(
-            "Redis does not answer any more: see with --list whether it is there".to_owned(),
-        );
-    };
-    if all == 0 {
-        return not_enforced(NOBODY_READS.to_owned());
-    }
-    if with_other_keys > 0 {
-        return not_enforced(format!(
-            "{with_other_keys} of {all} replicas cannot decrypt it and do not refuse it: their `store.redis.encryption_key_file` \
-             is another. Run the command with the replicas' configuration"
-        ));
-    }
-    if current < all {
-        let behind = all - current;
-        return not_enforced(format!(
+impl ReadBy {
+    /// Which replicas have not read the change, and the way out; `None` if all have.
+    pub(super) fn missing(&self) -> Option<String> {
+        let Self { all, behind, gone, .. } = self;
+        if !gone.is_empty() {
+            let (count, ids) = (gone.len(), gone.join(", "));
+            return Some(format!(
+                "{count} of {all} replicas read this list when the command began and stopped without having read it: {ids} \
+                 (`store.replica` in their logs). One that runs is cut off from Redis: stop it, or let it reach Redis. If they \
+                 were stopped, run the command again"
+            ));
+        }
+        let text = format!(
             "{behind} of {all} replicas have not read it yet: see their log, and run the command again"
-        ));
+        );
+        (*behind > 0).then_some(text)
     }
-    let replicas =
-        if all == 1 { "1 replica has".to_owned() } else { format!("{all} replicas have") };
-    say(format_args!(
-        "{what} is revoked until {until}; {replicas} read it and refuse it.\n\
-         Tokens, forms and URLs that were handed out before are valid to their own ends."
-    ))
 }

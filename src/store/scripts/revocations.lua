@@ -1,13 +1,16 @@
--- The revocations that replicas share: values by their ids, each with the time at which it ends.
+-- The revocations that replicas share: encrypted values by their ids, each with the time until which it is kept. Nothing here
+-- judges a value. Replicas and commands join what they read with what they know, and replace a value only as they have read it.
 -- KEYS: a hash of the values and of the list's `version`, a sorted set of the times, a sorted set of the replicas that read.
--- The set of times has a member `version`, too, so that a set that is lost is noticed. A list without a version is not
--- complete: replicas put back what they know. Versions grow, so that a list that was restored from an older state is noticed.
--- ARGV: `read`, `put`, `remove`, `distrust`, `settle` or `readers`; then for `read`: the known version, the number of values to
--- skip, the most to return, the reader as it describes itself and as it did before, both empty for none; for `put`: id, value,
--- its lifetime in milliseconds, whether it replaces another, the most values; for `remove`: id; for `distrust`: a version; for
--- `settle`: the newest version that the replica knows; for `readers`: the most to return.
--- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids, values and
--- milliseconds until their ends in turn or the readers of the last seconds, the number of foreign values.
+-- A version is a random text, and each change has another one: equal versions are equal lists, also after Redis was restored
+-- from an older state or has lost its data and got it back. A list of which either key is lost has none.
+-- ARGV: `read`, `get`, `replace` or `readers`; then for `read`: the known version, the time that a value outlasts to be read (0:
+-- now), the number of values to skip, the most to return, the reader as it describes itself and as it did before, both empty
+-- for none; for `get`: id; for `replace`: id, the value that is replaced (empty: none), the new value, its lifetime in
+-- milliseconds, the most values, the new version; for `readers`: the most to return.
+-- Returns: the version, the time in milliseconds, the result (`read`: 1 if the version is the known one; `replace`: 0 if another
+-- value is there, 1 if it was done, 2 without space), the number of ids that were read, the values (`read`: ids, values and
+-- milliseconds left in turn; `get` and a `replace` that was not done: the one that is there; `readers`: the replicas of the
+-- last seconds), the number of foreign values.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local action = ARGV[1]
@@ -22,8 +25,7 @@ if is_foreign(kept) then
   kept = 0
 end
 local version = stored[1] or ''
-if version ~= '' and (kept == 0 or foreign > 0) then
-  redis.call('HDEL', KEYS[1], 'version')
+if kept == 0 or foreign > 0 or #version > 64 then
   version = ''
 end
 -- No revocation lives longer than 366 days.
@@ -31,94 +33,82 @@ local longest = 31708800000
 -- A replica reads twice a second. One that has not read for this long, in milliseconds, is gone.
 local reader_life = 3000
 
--- A version is later than the one before, and than `least`.
-local function change(least)
-  local before = math.max(tonumber(version) or 0, tonumber(least) or 0)
-  version = string.format('%.0f', math.max(before + 1, now))
+local function change(new)
+  version = new
   redis.call('HSET', KEYS[1], 'version', version)
-  redis.call('ZADD', KEYS[2], 9e15, 'version')
 end
 
--- Removes what has ended, up to a thousand. The list is read in parts, so nothing is removed without a change of its version.
-local ended = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1000)
-if action == 'put' or action == 'remove' or #ended == 1000 then
-  for _, id in ipairs(ended) do
-    redis.call('ZREM', KEYS[2], id)
-    redis.call('HDEL', KEYS[1], id)
-  end
-  kept = kept - #ended
-  if version ~= '' and #ended > 0 then
-    change()
-  end
+-- No value of AppServer is longer. A longer one is as good as none.
+local function value_of(id)
+  local value = redis.call('HMGET', KEYS[1], id)[1]
+  return value and #value <= 4096 and value or ''
 end
 
-if (action == 'read' and ARGV[5] ~= '') or action == 'readers' then
+if (action == 'read' and ARGV[6] ~= '') or action == 'readers' then
+  -- A time in the future is foreign, or the clock was set back: then its replica is here again at its next look.
   if is_foreign(redis.pcall('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - reader_life)) then
     redis.call('DEL', KEYS[3])
   end
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], now + 1, '+inf')
 end
-if action == 'read' and ARGV[5] ~= '' then
-  if ARGV[6] ~= '' and ARGV[6] ~= ARGV[5] then
-    redis.call('ZREM', KEYS[3], ARGV[6])
+if action == 'read' and ARGV[6] ~= '' then
+  if ARGV[7] ~= '' and ARGV[7] ~= ARGV[6] then
+    redis.call('ZREM', KEYS[3], ARGV[7])
   end
-  redis.call('ZADD', KEYS[3], now, ARGV[5])
+  redis.call('ZADD', KEYS[3], now, ARGV[6])
   redis.call('PEXPIRE', KEYS[3], reader_life)
 end
 
 local done, read, values = 0, 0, {}
 if action == 'readers' then
-  values = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', 9e14, 'LIMIT', 0, tonumber(ARGV[2]))
-  return {version, 1, #values, values, foreign}
+  values = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, tonumber(ARGV[2]))
+elseif action == 'read' and version ~= '' and version == ARGV[2] then
+  done = 1
 elseif action == 'read' then
-  if version ~= '' and version == ARGV[2] then
-    return {version, 1, 0, {}, foreign}
-  end
-  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', 9e14, 'WITHSCORES', 'LIMIT', tonumber(ARGV[3]), tonumber(ARGV[4]))
+  -- Time passes between two parts. All parts begin at the same time, so that none of them skips a value.
+  local after = tonumber(ARGV[3])
+  after = string.format('(%.0f', after > 0 and after or now)
+  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], after, '+inf', 'WITHSCORES', 'LIMIT', tonumber(ARGV[4]), tonumber(ARGV[5]))
   read = #ids / 2
   for i = 1, #ids, 2 do
-    local value = redis.call('HMGET', KEYS[1], ids[i])[1]
-    if value and #value <= 4096 then
+    local value = value_of(ids[i])
+    if value ~= '' then
       values[#values + 1] = ids[i]
       values[#values + 1] = value
-      values[#values + 1] = string.format('%.0f', math.max(tonumber(ids[i + 1]) - now, 0))
+      values[#values + 1] = string.format('%.0f', math.min(math.max(tonumber(ids[i + 1]) - now, 0), longest))
     end
   end
-elseif action == 'put' then
-  local old = redis.call('HMGET', KEYS[1], ARGV[2])[1]
-  if old and ARGV[5] == '0' then
-    done = 1
+elseif action == 'get' then
+  values = {value_of(ARGV[2])}
+elseif action == 'replace' then
+  local old, keep_until = value_of(ARGV[2]), now + math.min(tonumber(ARGV[5]), longest)
+  if old ~= ARGV[3] then
+    values = {old}
     -- Its time may be lost alone.
-    redis.call('ZADD', KEYS[2], 'NX', now + math.min(tonumber(ARGV[4]), longest), ARGV[2])
-  elseif old or kept <= tonumber(ARGV[6]) then
-    done = 1
-    redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
-    redis.call('ZADD', KEYS[2], now + math.min(tonumber(ARGV[4]), longest), ARGV[2])
-    if version ~= '' then
-      change()
+    if old ~= '' and redis.call('ZADD', KEYS[2], 'NX', keep_until, ARGV[2]) == 1 then
+      change(ARGV[7])
+    end
+  else
+    -- What has ended makes space. That moves the others for those who read the list in parts, so it is a change, too.
+    local ended = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1000)
+    for _, id in ipairs(ended) do
+      redis.call('ZREM', KEYS[2], id)
+      if id ~= ARGV[2] then
+        redis.call('HDEL', KEYS[1], id)
+      end
+    end
+    if old ~= '' or kept - #ended < tonumber(ARGV[6]) then
+      done = 1
+      redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
+      redis.call('ZADD', KEYS[2], keep_until, ARGV[2])
+    else
+      done = 2
+    end
+    if done == 1 or #ended > 0 then
+      change(ARGV[7])
     end
   end
-elseif action == 'remove' then
-  if redis.call('HMGET', KEYS[1], ARGV[2])[1] then
-    done = 1
-    redis.call('ZREM', KEYS[2], ARGV[2])
-    redis.call('HDEL', KEYS[1], ARGV[2])
-    if version ~= '' then
-      change()
-    end
-  end
-elseif action == 'distrust' then
-  if version == ARGV[2] then
-    redis.call('HDEL', KEYS[1], 'version')
-    version = ''
-  end
-elseif action == 'settle' then
-  if version == '' then
-    change(ARGV[2])
-  end
-  done = 1
-end
-if action ~= 'read' then
   redis.call('PEXPIRE', KEYS[1], longest)
   redis.call('PEXPIRE', KEYS[2], longest)
 end
-return {version, done, read, values, foreign}
+return {version, now, done, read, values, foreign}
