@@ -586,6 +586,58 @@ async fn a_damaged_value_lifts_no_revocation_and_is_reported_until_it_ends_or_is
     fleet.close();
 }
 
+/// A replica that is cut off from Redis serves the caller, and no mark of it is left in Redis after seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_stops_before_it_has_read_a_revocation_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = Fleet::of(2, &fleet_config(folder.path())).await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    let revoked = |user: &str| revoke(&command, &["user", user, "--for", "1h"]);
+    let (code, printed) = revoked("demo/alice");
+    assert!(code == Some(0) && printed.contains("; 2 replicas have read it"), "{printed}");
+    fleet.replicas[1].kill();
+    let (code, printed) = revoked("demo/bob");
+    assert_eq!(code, Some(1), "{printed}");
+    let gone = "but 1 of 2 replicas read this list when the command began and stopped without having read it: ";
+    let (_, rest) = printed.split_once(gone).unwrap_or_else(|| panic!("{printed}"));
+    let id = rest.split(' ').next().unwrap();
+    assert!(id.len() == 22 && printed.contains("One that runs is cut off from Redis"), "{printed}");
+    let (code, printed) = revoked("demo/bob");
+    assert!(code == Some(0) && printed.contains("; 1 replica has read it"), "{printed}");
+    let bob = fleet.user(0, &demo_jwt("bob", fleet.clock.now())).await.0;
+    assert_eq!(bob, "Forbidden.Revoked");
+    fleet.close();
+}
+
+/// The command returns when no replica refuses the caller any more, and finds what the replicas alone know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_redis_has_just_lost_is_taken_back_on_all_replicas() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::of(2, &fleet_config(folder.path())).await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    let mut redis = fleet.redis.connection().await;
+    let codes = async || {
+        let jwt = demo_jwt("alice", fleet.clock.now());
+        [fleet.user(0, &jwt).await.0, fleet.user(1, &jwt).await.0]
+    };
+    for lost in [&["*:revocations-until"][..], &["*:revocations", "*:revocations-until"]] {
+        assert_eq!(revoke(&command, &["user", "demo/alice", "--for", "1h"]).0, Some(0));
+        assert_eq!(codes().await, ["Forbidden.Revoked"; 2]);
+        for pattern in lost {
+            let names: Vec<String> =
+                redis::cmd("KEYS").arg(pattern).query_async(&mut redis).await.unwrap();
+            let () = redis::cmd("DEL").arg(names).query_async(&mut redis).await.unwrap();
+        }
+        let undone = revoke(&command, &["--undo", "user", "demo/alice"]);
+        let expected = "user `demo/alice` is no longer revoked in Redis.\n";
+        assert_eq!(undone, (Some(0), expected.to_owned()), "{lost:?}");
+        assert_eq!(codes().await, ["Success"; 2], "{lost:?}");
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert_eq!(codes().await, ["Success"; 2], "{lost:?}");
+    }
+    fleet.close();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_a_replica_does_not_enforce_fails_loudly() {
     let folder = tempfile::tempdir().unwrap();

@@ -362,3 +362,62 @@ fn sessions_that_others_use_are_left_alone_and_named() {
     assert_eq!(code, Some(64), "{message}");
     assert!(message.contains("this is not an audit file"), "{message}");
 }
+
+/// Files of another replica or user, a directory, and hashes of another key look like a caller that has nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_files_without_a_session_of_the_caller_fail_before_or_after_but_never_silently() {
+    let redis = RedisServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    shared_config(folder.path(), &redis.url(), "127.0.0.1:9".parse().unwrap());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let hashing = format!("[audit]\nhash_subjects = true\nsubject_key_file = {:?}\n", path("key"));
+    let of = |user: &str| format!(r#""Issuer":"demo","Subject":"{user}""#);
+    for (name, content) in [
+        ("hashing.toml", hashing),
+        ("bob.jsonl", line(&of("bob"), "my-photos", "photo-app.bob", "STS.1")),
+        ("hashed.jsonl", line(&of("hmac:00ff"), "my-photos", "hmac:00ff", "STS.1")),
+        ("junk.jsonl", "nothing of an audit\n".to_owned()),
+        ("empty.jsonl", String::new()),
+    ] {
+        std::fs::write(path(name), content).unwrap();
+    }
+    let revoke = |options: &[&str]| {
+        let command = ["revoke", "user", "demo/alice", "--config", &path("command.toml")];
+        let output = run(&[&command[..], options].concat(), &[]);
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    // Before anything is written.
+    for (file, why) in
+        [(path("."), "Is a directory"), (path("junk.jsonl"), "this is not an audit file")]
+    {
+        let (code, printed) = revoke(&["--for", "1h", "--audit", &file]);
+        assert_eq!(code, 64, "{printed}");
+        assert!(
+            printed.starts_with("appserver: nothing was changed: --audit ")
+                && printed.contains(why),
+            "{printed}"
+        );
+    }
+    let keys: i64 = redis::cmd("DBSIZE").query_async(&mut redis.connection().await).await.unwrap();
+    assert_eq!(keys, 0, "something was written");
+    let hashing = path("hashing.toml");
+    for (file, more) in [
+        ("bob.jsonl", &[][..]),
+        ("empty.jsonl", &[]),
+        ("hashed.jsonl", &[]),
+        ("hashed.jsonl", &["--config", &hashing]),
+    ] {
+        let file = path(file);
+        for (edit, why) in [
+            (&["--apply"][..], "have nothing of the caller that is still valid"),
+            (&["--undo", "--apply"], "name no session of the caller"),
+        ] {
+            let (code, printed) = revoke(&[edit, more, &["--audit", &file]].concat());
+            assert_eq!(code, 2, "{file} {edit:?}: {printed}");
+            let why = format!("no bucket policy is read or changed: the audit files {why}");
+            assert!(printed.contains(&why), "{file} {edit:?}: {printed}");
+        }
+        let (code, printed) = revoke(&[&["--undo"], more, &["--audit", &file]].concat());
+        assert!(code == 0 && printed.contains("warning: no bucket policy is read"), "{printed}");
+    }
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
@@ -48,6 +48,27 @@ pub(in crate::cli) struct HeldSignatures {
     pub(in crate::cli) urls: u64,
     pub(in crate::cli) until: DateTime<Utc>,
     pub(in crate::cli) grants: BTreeSet<String>,
+}
+
+/// The lines that are looked at to see whether a file is an audit file.
+const PROBED_LINES: usize = 1_000;
+
+/// Whether a file begins with lines that are none of an audit, and has no audit line before them. A pipe, which can be read only
+/// once, is opened and not read.
+pub(in crate::cli) fn is_no_audit_file(path: &Path) -> io::Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return std::fs::File::open(path).map(|_| false);
+    }
+    let mut is_wrong = false;
+    for line in Lines::of(&[path.to_owned()])?.take(PROBED_LINES) {
+        match line?.read() {
+            LineKind::Audit(..) => return Ok(false),
+            LineKind::Other => {}
+            LineKind::Unreadable => is_wrong = true,
+        }
+    }
+    Ok(is_wrong)
 }
 
 /// What is out for one holder.
@@ -197,6 +218,11 @@ impl Outstanding {
     /// Whether others have tokens of the session, too.
     pub(in crate::cli) fn others_have(&self, session: &AuditedSession) -> bool {
         self.of_others.contains(&hash(session))
+    }
+
+    /// Whether nothing of the holder was found.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.signatures.is_empty()
     }
 
     /// Whether none of the files is an audit file.

@@ -4,9 +4,6 @@ mod readers;
 mod row;
 mod shared_change;
 
-use std::fs::File;
-use std::path::Path;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -16,7 +13,7 @@ use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure};
 use super::output::{note, note_line, say, say_line};
 use super::runtime::block_on;
-use super::still_out::{StillOutArgs, still_out};
+use super::still_out::{StillOutArgs, check_audit_files, still_out};
 use crate::config::{Mode, Problem, Problems, Settings, redis_addresses_key};
 use crate::revocation::{
     ReadRevocations, Reason, Revocation, RevocationList, RevokeOutcome, Revoked, RevokedKind,
@@ -95,12 +92,7 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     // What `--audit` cannot do is said before anything is changed.
     let holder = what.as_ref().filter(|_| !args.still_out.audit.is_empty());
     let holder = holder.map(holder_of).transpose()?;
-    for file in args.still_out.audit.iter().filter(|file| *file != Path::new("-")) {
-        if let Err(error) = File::open(file) {
-            let message = format!("nothing was changed: --audit {}: {error}", file.display());
-            return Err(Failure::new(EXIT_CONFIG, message));
-        }
-    }
+    check_audit_files(&args.still_out.audit)?;
     let store = settings.store.read()?;
     let in_file = settings.read_revoked(now).map(|read| read.list);
     match what {

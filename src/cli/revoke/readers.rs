@@ -24,7 +24,7 @@ pub(super) struct Readers {
 }
 
 /// Which of them have read the change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ReadBy {
     pub(super) all: usize,
     pub(super) with_other_keys: usize,
@@ -69,10 +69,6 @@ impl Readers {
                     behind: behind.len(),
                     gone,
                 });
-            }
-            // Nobody is there to wait for, and nobody has begun within two looks.
-            if self.seen.is_empty() && waits >= TWO_LOOKS {
-                return Some(ReadBy::default());
             }
             sleep(BETWEEN_LOOKS).await;
         }

@@ -4,10 +4,12 @@ mod args;
 mod plan;
 mod report;
 
+use std::path::{Path, PathBuf};
+
 use chrono::{DateTime, Utc};
 
 use super::administrator_key::administrator_key;
-use super::audit::outstanding::{AuditedCaller, Outstanding};
+use super::audit::outstanding::{AuditedCaller, Outstanding, is_no_audit_file};
 use super::failure::{EXIT_CONFIG, EXIT_DRIFT, EXIT_NOT_EXAMINED, Failure};
 use super::output::{note, say};
 use super::runtime::block_on;
@@ -21,6 +23,29 @@ use plan::{BucketPlan, Plan};
 
 const PERMISSIONS: &str = "it needs oss:GetBucketPolicy and oss:PutBucketPolicy on the buckets, and oss:DeleteBucketPolicy to take \
                            back the last statement";
+
+/// Fails if a file cannot be read, or if none is an audit file, before anything is changed. Standard input is read later.
+pub(super) fn check_audit_files(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| *file != Path::new("-")) {
+        let file_name = file.display();
+        match is_no_audit_file(file) {
+            Ok(false) => {}
+            Ok(true) => wrong.push(format!("--audit {file_name}: this is not an audit file")),
+            Err(error) => {
+                // An error while reading has the file's name already.
+                let error = error.to_string();
+                let error = error.strip_prefix(&format!("{file_name}: ")).unwrap_or(&error);
+                let message = format!("nothing was changed: --audit {file_name}: {error}");
+                return Err(Failure::new(EXIT_CONFIG, message));
+            }
+        }
+    }
+    if wrong.is_empty() || wrong.len() < files.len() {
+        return Ok(());
+    }
+    Err(Failure::new(EXIT_CONFIG, format!("nothing was changed: {}", wrong.join("; "))))
+}
 
 /// Prints what the holder has, and edits the bucket policies if `--apply` says so.
 ///
@@ -53,8 +78,16 @@ pub(super) fn still_out(
     };
     let edit = if undo { PolicyEdit::Restore } else { PolicyEdit::Deny };
     report::print_plan(&plan, edit, args.apply)?;
-    if !args.apply || (plan.buckets.is_empty() && left_out.is_empty()) {
-        return Ok(());
+    let is_examined = !plan.buckets.is_empty() || !left_out.is_empty();
+    let unexamined = report::unexamined(&found, edit);
+    match (args.apply, is_examined) {
+        (true, true) => {}
+        (true, false) => return Err(Failure::new(EXIT_NOT_EXAMINED, unexamined)),
+        (false, false) if undo => {
+            note(format_args!("warning: {unexamined}"));
+            return Ok(());
+        }
+        (false, _) => return Ok(()),
     }
     let key = administrator_key(&environment(), PERMISSIONS)?;
     let egress = settings.egress.read()?.sts;

@@ -119,6 +119,23 @@ pub(super) fn print_plan(plan: &Plan, edit: PolicyEdit, applies: bool) -> Result
     Ok(())
 }
 
+/// Why no bucket's policy is looked at, and the way out.
+pub(super) fn unexamined(found: &Outstanding, edit: PolicyEdit) -> String {
+    let why = match edit {
+        _ if !found.is_empty() => {
+            return "no bucket policy is read or changed: the warnings say why each session is left alone, or what its bucket \
+                    lacks"
+                .to_owned();
+        }
+        PolicyEdit::Deny => "have nothing of the caller that is still valid",
+        PolicyEdit::Restore => "name no session of the caller",
+    };
+    format!(
+        "no bucket policy is read or changed: the audit files {why}. Give those of all replicas and the rotated ones, and, if \
+         they have hashed subjects, the key of the replicas (`audit.subject_key_file`)"
+    )
+}
+
 /// What was done to a bucket's policy.
 pub(super) fn done(
     bucket: &Bucket,
