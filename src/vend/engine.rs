@@ -33,8 +33,6 @@ use appserver_domain::{ClientId, UpstreamName};
 /// How long a caller waits for a fresh token while a usable one is cached. STS answers within a fraction of it; a
 /// slower answer counts as a failure.
 const STALE_WAIT: Duration = Duration::from_secs(1);
-/// The pause before a failed refresh is tried again, spread up to twice as long.
-const REFRESH_RETRY: Duration = Duration::from_secs(10);
 
 type Calls = InFlightCalls<Arc<Key>, Outcome, TurnSignal, Prehashed>;
 
@@ -228,8 +226,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         };
         self.metrics.refreshed(outcome);
         if self.cache.contains(&token) {
-            let pause = REFRESH_RETRY.mul_f64(1.0 + rand::random::<f64>());
-            self.cache.schedule_refresh(&token, Instant::now() + pause);
+            let (now, freshness) = (self.cache.now(), self.cache.freshness());
+            let again = token.refresh_retry(now, freshness, rand::random());
+            self.cache.schedule_refresh(&token, again);
         }
     }
 

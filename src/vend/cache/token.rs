@@ -76,6 +76,9 @@ impl TokenSource {
 /// OSS takes a date that is 15 minutes ahead; clocks that are kept in step never differ by this much.
 const MAX_WALL_LEAD: Duration = Duration::from_mins(1);
 
+/// The least pause before a failed refresh is tried again, spread up to twice as long.
+const REFRESH_RETRY: Duration = Duration::from_secs(10);
+
 impl Token {
     /// Credentials that STS has just issued.
     pub(in crate::vend) fn new(
@@ -202,6 +205,18 @@ impl Token {
         self.requested_at.monotonic() + fresh_for.mul_f64(fraction)
     }
 
+    /// When a refresh that has just failed is tried again: after an eighth to a quarter of the time in which the token is
+    /// still fresh. Thousands of tokens for which the budget has no share for hours would ask it all the time otherwise.
+    pub(in crate::vend) fn refresh_retry(
+        &self,
+        now: Moment,
+        freshness: &Freshness,
+        spread: f64,
+    ) -> Instant {
+        let fresh_for = self.remaining(now).saturating_sub(self.least(freshness));
+        now.monotonic() + (fresh_for / 8).max(REFRESH_RETRY).mul_f64(1.0 + spread)
+    }
+
     /// When a caller that gets the token now should ask again, by STS's clock.
     ///
     /// At that time 97 to 75 % of the minimum remainder are left: a new token is already available (an earlier request
@@ -312,6 +327,24 @@ pub(super) mod tests {
             for now in ways(&token, secs) {
                 assert!(!token.is_fresh(now, &HALF) && !token.is_usable(now, &HALF), "{secs}");
             }
+        }
+    }
+
+    #[test]
+    fn a_failed_refresh_is_tried_again_the_sooner_the_less_fresh_time_is_left() {
+        for (life, age, first, last) in [
+            (3600, 600, 150, 300),
+            (3600, 1640, 20, 40),
+            (3600, 1750, 10, 20),
+            (3600, 1900, 10, 20),
+            (43200, 3600, 2250, 4500),
+        ] {
+            let token = token(life);
+            let now = at(&token, age);
+            let pauses = [0.0, 1.0].map(|spread| {
+                (token.refresh_retry(now, &HALF, spread) - now.monotonic()).as_secs()
+            });
+            assert_eq!(pauses, [first, last], "{life} s at {age} s");
         }
     }
 

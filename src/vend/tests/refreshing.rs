@@ -146,8 +146,21 @@ async fn a_failed_refresh_is_tried_again_and_leaves_the_token_as_it_is() {
     assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1");
     assert_eq!(harness.given(Lookup::Hit), 2);
     harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
-    sleep(secs(25)).await;
+    sleep(secs(45)).await;
     assert_eq!(harness.metrics.refreshes(Refresh::Success), 1);
+}
+
+/// With Redis each try asks it twice, and a fleet has millions of tokens.
+#[tokio::test(start_paused = true)]
+async fn a_token_without_budget_for_hours_is_tried_some_twenty_times_and_refreshed_in_time() {
+    let harness = harness_with(|settings| settings.budget.refresh_share = 0.0);
+    harness.sts.set(|sts| sts.life = Some(TimeDelta::hours(12)));
+    for _ in 0..2 {
+        harness.vend("app-one", "device").await.unwrap();
+    }
+    sleep(secs(6 * 3600)).await;
+    let tries = harness.metrics.refreshes(Refresh::NoBudget);
+    assert!((5..=40).contains(&tries), "{tries}");
 }
 
 /// A refresh is part of no request. It has a trace of its own if the request that scheduled it is traced.
