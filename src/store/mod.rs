@@ -16,6 +16,8 @@ mod revocations;
 mod scripts;
 mod settings;
 mod shared_state;
+#[cfg(test)]
+mod tests;
 mod topology;
 
 use std::num::NonZeroU32;

@@ -132,7 +132,7 @@ impl Redis {
         self.read(name, "take", Lease::new_id()).await
     }
 
-    async fn read(&self, name: &Name, action: &str, id: String) -> Option<SharedState> {
+    pub(super) async fn read(&self, name: &Name, action: &str, id: String) -> Option<SharedState> {
         let Name { token, refusal, lease: lease_name, .. } = name;
         let mut script = self.scripts.read.key(token);
         script.key(refusal).key(lease_name).arg(action).arg(&id).arg(millis(self.lease));
@@ -197,12 +197,17 @@ impl Redis {
     pub(crate) async fn keep_renewed(&self, lease: &Lease) -> Infallible {
         loop {
             sleep(self.lease / 3).await;
-            let mut script = self.scripts.renew.key(&lease.name.lease);
-            script.arg(&lease.id).arg(millis(self.lease));
-            // The call to STS continues even if the lease is lost: at worst another replica makes the same call.
-            let foreign = self.connection.run(StoreOperation::Renew, &script).await;
-            self.report_replaced(StoreOperation::Renew, foreign.unwrap_or(0));
+            self.renew(lease).await;
         }
+    }
+
+    /// Renews the lease once, if it is still held.
+    pub(super) async fn renew(&self, lease: &Lease) {
+        let mut script = self.scripts.renew.key(&lease.name.lease);
+        script.arg(&lease.id).arg(millis(self.lease));
+        // The call to STS continues even if the lease is lost: at worst another replica makes the same call.
+        let foreign = self.connection.run(StoreOperation::Renew, &script).await;
+        self.report_replaced(StoreOperation::Renew, foreign.unwrap_or(0));
     }
 
     /// Deletes a session's token and refusal.

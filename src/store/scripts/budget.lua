@@ -43,7 +43,8 @@ if action == 'reserve' then
   -- Calls that are not available yet are reserved ahead, and the wait says when they will be. Each replica has one
   -- reservation at a time, so replicas take turns.
   wait = math.max(0, (calls - level) / rate)
-  level = level - calls
+  -- No more replicas wait than are counted. What exceeds that was reserved by replicas that are gone.
+  level = math.max(level - calls, -max_reserved)
   redis.call('ZADD', KEYS[2], now, replica)
 elseif action == 'refresh' then
   if level >= (burst + 1) / 2 and refresh >= 1 then
