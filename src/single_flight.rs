@@ -133,3 +133,6 @@ impl<T: Clone> Waiter<T> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|result| result.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

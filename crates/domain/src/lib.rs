@@ -14,6 +14,8 @@ mod loopback;
 mod names;
 mod object_key;
 mod ram_names;
+#[cfg(any(test, feature = "test-support"))]
+pub mod schedules;
 mod session_name;
 mod signing_credentials;
 mod upstreams;
