@@ -187,7 +187,7 @@ mod tests {
                         count.set(part);
                         step().await;
                     }
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 });
                 parts
             },

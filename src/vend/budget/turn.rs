@@ -9,7 +9,8 @@ use super::Budget;
 use super::queue::QueuePosition;
 use appserver_domain::ClientId;
 
-/// The right to one call, now or when its turn comes. Dropping it moves the queue up.
+/// The right to one call, now or when its turn comes. Dropping it moves the queue up, and a turn that has come and
+/// was not used goes to the next call.
 #[derive(Debug)]
 pub(in crate::vend) struct Turn(Option<Waiting>);
 
@@ -55,6 +56,14 @@ impl Turn {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.budget.state().queue.leave(&self.client, self.position);
+        // Turns are sent under the same lock, so none comes after this.
+        let has_come = {
+            let mut state = self.budget.state();
+            state.queue.leave(&self.client, self.position);
+            self.turn.try_recv().is_ok()
+        };
+        if has_come {
+            self.budget.refund();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The engine in virtual time, against an STS that counts.
 
 mod budget;
+mod budget_schedules;
 mod capacity;
 mod clocks;
 mod fleets;
