@@ -155,6 +155,7 @@ pub(super) struct BudgetModel<const N: usize> {
 }
 
 impl<const N: usize> BudgetModel<N> {
+    #[expect(clippy::cast_possible_wrap, reason = "there are few replicas")]
     pub(super) const WITHIN_ASSUMPTIONS: Self = Self {
         most_reserved: N as i64,
         loses: false,

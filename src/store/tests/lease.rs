@@ -1,7 +1,7 @@
 //! What the lease promises, in every state of its model, and what happens outside its assumptions.
 
 use super::explorer::{Step, search};
-use super::lease_model::{Action, LeaseModel};
+use super::lease_model::{Action, LeaseModel, Replica};
 use super::lease_script::{LEASE, Outcome, Request};
 
 /// Of the outcomes the one that changes nothing but the lease.
@@ -11,7 +11,7 @@ const MOST_STATES: usize = 20_000_000;
 /// What no fault breaks: a lease pays for one replica's call, ends by itself, and only its holder extends or releases it.
 fn breaks_a_lease<const N: usize>(step: &Step<'_, LeaseModel<N>>) -> bool {
     let Step { before, action, after } = step;
-    let mut leases: Vec<_> = after.replicas.iter().filter_map(|r| r.lease()).collect();
+    let mut leases: Vec<_> = after.replicas.iter().filter_map(Replica::lease).collect();
     let callers = leases.len();
     leases.sort_unstable();
     leases.dedup();
@@ -28,7 +28,8 @@ fn breaks_a_lease<const N: usize>(step: &Step<'_, LeaseModel<N>>) -> bool {
         // Released by its holder, or it has ended.
         (Some((held, left)), None) => {
             let is_released = matches!(request, Some(Request::Complete(id, _)) if id == held);
-            !is_released && !(left == 1 && matches!(action, Action::Tick(_)))
+            let has_ended = left == 1 && matches!(action, Action::Tick(_));
+            !(is_released || has_ended)
         }
         (None, Some((taken, _))) => request != Some(Request::Take(taken)),
         (None, None) => false,

@@ -130,7 +130,7 @@ impl RealValues {
 }
 
 /// What a request found: each of these must occur, or the walks show nothing.
-fn situation(before: &Values, request: Request) -> (&'static str, bool, bool) {
+fn situation(before: Values, request: Request) -> (&'static str, bool, bool) {
     let (Request::Take(id) | Request::Renew(id) | Request::Complete(id, _)) = request;
     let kind = match request {
         Request::Take(_) => "take",
@@ -184,7 +184,7 @@ async fn the_scripts_of_the_lease_do_what_the_model_does() {
             if let Some(request) = LeaseModel::request(&state, action) {
                 let answer = real.run(&stores[step % 2], &name, request).await;
                 assert_eq!(answer, state.redis.clone().run(request), "{seed}: {way:?}");
-                situations.insert(situation(&state.redis, request));
+                situations.insert(situation(state.redis, request));
                 requests += 1;
             }
             match action {
