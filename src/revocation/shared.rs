@@ -328,16 +328,13 @@ async fn read_list(
     (reader, before): (&ReaderMark, &ReaderMark),
     mut take: impl FnMut(RevocationValue),
 ) -> Option<ReadVersion> {
-    let (mut began, mut offset, mut first) = (0, 0, None);
+    let (mut offset, mut first) = (0, None);
     loop {
         let known = if offset == 0 { known } else { "" };
-        let page = redis.read_revocations(known, (began, offset), reader, before).await?;
-        let RevocationPage { version, is_known, now, taken, is_last, values } = page;
+        let page = redis.read_revocations(known, offset, reader, before).await?;
+        let RevocationPage { version, is_known, taken, is_last, values } = page;
         if is_known {
             return Some(ReadVersion::Known);
-        }
-        if offset == 0 {
-            began = now;
         }
         values.into_iter().for_each(&mut take);
         let is_same = *first.get_or_insert_with(|| version.clone()) == version;

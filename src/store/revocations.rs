@@ -32,8 +32,6 @@ pub(crate) struct RevocationPage {
     pub(crate) version: String,
     /// Whether the caller knows this version already. Then nothing else is read.
     pub(crate) is_known: bool,
-    /// The time of Redis, in milliseconds.
-    pub(crate) now: u64,
     /// How many entries were read.
     pub(crate) taken: usize,
     pub(crate) is_last: bool,
@@ -106,27 +104,25 @@ impl Redis {
         ReaderMark(format!("{} {version} {}", self.replica, self.key_ids.join(",")))
     }
 
-    /// Reads a part of the list, unless its version is the known one. A part after the first begins at the time of the first. A
-    /// reader with a mark is counted as one, in place of the mark before.
+    /// Reads a part of the list, unless its version is the known one. What has ended by the clock of Redis is in it. A reader
+    /// with a mark is counted as one, in place of the mark before.
     pub(crate) async fn read_revocations(
         &self,
         known: &str,
-        (began, offset): (u64, usize),
+        offset: usize,
         reader: &ReaderMark,
         before: &ReaderMark,
     ) -> Option<RevocationPage> {
-        let [began, offset, most] =
-            [began, offset as u64, READ_AT_ONCE as u64].map(|number| number.to_string());
+        let [offset, most] = [offset, READ_AT_ONCE].map(|number| number.to_string());
         let arguments = [
             b"read".as_slice(),
             known.as_bytes(),
-            began.as_bytes(),
             offset.as_bytes(),
             most.as_bytes(),
             reader.0.as_bytes(),
             before.0.as_bytes(),
         ];
-        let (version, now, is_known, taken, entries, _) = self.revocations(&arguments).await?;
+        let (version, _, is_known, taken, entries, _) = self.revocations(&arguments).await?;
         let values = entries.as_chunks::<3>().0.iter().map(|[id, stored, millis]| {
             let millis = std::str::from_utf8(millis).ok().and_then(|text| text.parse().ok());
             // One whose end is unknown does not end.
@@ -136,7 +132,7 @@ impl Redis {
         });
         let values = values.collect();
         let is_last = taken < READ_AT_ONCE;
-        Some(RevocationPage { version, is_known: is_known == 1, now, taken, is_last, values })
+        Some(RevocationPage { version, is_known: is_known == 1, taken, is_last, values })
     }
 
     /// How the value that these parts identify is called in the list.

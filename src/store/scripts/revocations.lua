@@ -3,9 +3,8 @@
 -- KEYS: a hash of the values and of the list's `version`, a sorted set of the times, a sorted set of the replicas that read.
 -- A version is a random text, and each change has another one: equal versions are equal lists, also after Redis was restored
 -- from an older state or has lost its data and got it back. A list of which either key is lost has none.
--- ARGV: `read`, `get`, `replace` or `readers`; then for `read`: the known version, the time that a value outlasts to be read (0:
--- now), the number of values to skip, the most to return, the reader as it describes itself and as it did before, both empty
--- for none; for `get`: id; for `replace`: id, the value that is replaced (empty: none), the new value, its lifetime in
+-- ARGV: `read`, `get`, `replace` or `readers`; then for `read`: the known version, the number of values to skip, the most to
+-- return, the reader as it describes itself and as it did before, both empty for none; for `get`: id; for `replace`: id, the value that is replaced (empty: none), the new value, its lifetime in
 -- milliseconds, the most values, the new version; for `readers`: the most to return.
 -- Returns: the version, the time in milliseconds, the result (`read`: 1 if the version is the known one; `replace`: 0 if another
 -- value is there, 1 if it was done, 2 without space), the number of ids that were read, the values (`read`: ids, values and
@@ -44,18 +43,19 @@ local function value_of(id)
   return value and #value <= 4096 and value or ''
 end
 
-if (action == 'read' and ARGV[6] ~= '') or action == 'readers' then
+if (action == 'read' and ARGV[5] ~= '') or action == 'readers' then
   -- A time in the future is foreign, or the clock was set back: then its replica is here again at its next look.
   if is_foreign(redis.pcall('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - reader_life)) then
     redis.call('DEL', KEYS[3])
   end
   redis.call('ZREMRANGEBYSCORE', KEYS[3], now + 1, '+inf')
 end
-if action == 'read' and ARGV[6] ~= '' then
-  if ARGV[7] ~= '' and ARGV[7] ~= ARGV[6] then
-    redis.call('ZREM', KEYS[3], ARGV[7])
+if action == 'read' and ARGV[5] ~= '' then
+  if ARGV[6] ~= '' and ARGV[6] ~= ARGV[5] then
+    redis.call('ZREM', KEYS[3], ARGV[6])
   end
-  redis.call('ZADD', KEYS[3], now, ARGV[6])
+  -- Without space for the mark the list is still read.
+  redis.pcall('ZADD', KEYS[3], now, ARGV[5])
   redis.call('PEXPIRE', KEYS[3], reader_life)
 end
 
@@ -65,10 +65,9 @@ if action == 'readers' then
 elseif action == 'read' and version ~= '' and version == ARGV[2] then
   done = 1
 elseif action == 'read' then
-  -- Time passes between two parts. All parts begin at the same time, so that none of them skips a value.
-  local after = tonumber(ARGV[3])
-  after = string.format('(%.0f', after > 0 and after or now)
-  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], after, '+inf', 'WITHSCORES', 'LIMIT', tonumber(ARGV[4]), tonumber(ARGV[5]))
+  -- Also those that have ended by the clock of Redis, or by that of the command which wrote them: these may be wrong. Readers
+  -- know the end. So time moves no value from one part of the list to another, either.
+  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '+inf', 'WITHSCORES', 'LIMIT', tonumber(ARGV[3]), tonumber(ARGV[4]))
   read = #ids / 2
   for i = 1, #ids, 2 do
     local value = value_of(ids[i])
