@@ -295,16 +295,6 @@ async fn a_revocation_that_has_ended_by_a_wrong_clock_only_is_enforced_by_a_repl
 }
 
 #[tokio::test]
-async fn a_redis_without_space_still_tells_what_is_revoked() {
-    let server = Server::start().await;
-    let mut list = list_of_two(&server).await;
-    list.revoke("alice", 12, "").await;
-    let () = list.run("CONFIG", &["SET", "maxmemory", "1"]).await;
-    list.settle().await;
-    assert_eq!(list.hours("alice"), [Some(12); 2]);
-}
-
-#[tokio::test]
 async fn a_version_that_somebody_else_wrote_hides_no_revocation() {
     let server = Server::start().await;
     let mut list = list_of_two(&server).await;

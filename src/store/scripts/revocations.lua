@@ -54,8 +54,7 @@ if action == 'read' and ARGV[5] ~= '' then
   if ARGV[6] ~= '' and ARGV[6] ~= ARGV[5] then
     redis.call('ZREM', KEYS[3], ARGV[6])
   end
-  -- Without space for the mark the list is still read.
-  redis.pcall('ZADD', KEYS[3], now, ARGV[5])
+  redis.call('ZADD', KEYS[3], now, ARGV[5])
   redis.call('PEXPIRE', KEYS[3], reader_life)
 end
 
