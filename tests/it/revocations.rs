@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::binary::{run, text};
 use crate::fleet::Fleet;
 use crate::redis_server::{RIGHTS, RedisServer};
-use crate::stage::{Answer, START, Setting, Stage, TIME_LIMIT, secret, until};
+use crate::stage::{Answer, START, Setting, Stage, TIME_LIMIT, configuration_and, secret, until};
 
 /// A revocation's end on the clock of a stage.
 const END: &str = "2016-01-14T00:00:00Z";
@@ -279,29 +279,8 @@ fn command_config(folder: &std::path::Path, redis: Option<&str>) -> String {
     let store = redis.map_or(String::new(), |url| {
         format!("[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nencryption_key_file = \"key\"\n")
     });
-    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let policy = crate::stage::repository("config/policies/my-photos.json");
-    let config = format!(
-        r#"
-        {store}
-        [roles.oss]
-        arn = "acs:ram::11223344:role/oss"
-        [grants.my-photos]
-        role = "oss"
-        policy = "{}"
-        [clients.photo-app]
-        grants = ["my-photos"]
-        secret_sha256 = ["{hash}"]
-        [issuers.demo]
-        issuer = "https://login.example.com/"
-        algorithms = ["ES256"]
-        jwks_url = "http://127.0.0.1:9/jwks"
-        audiences.photo-app = ["photo-app"]
-        "#,
-        policy.display()
-    );
     let path = folder.join("command.toml");
-    std::fs::write(&path, config).unwrap();
+    std::fs::write(&path, configuration_and(&store)).unwrap();
     path.display().to_string()
 }
 

@@ -268,6 +268,29 @@ pub(crate) fn secret(client: &str) -> String {
     format!("{client}-demo-secret")
 }
 
+/// A valid configuration for commands, and more of it.
+pub(crate) fn configuration_and(more: &str) -> String {
+    format!(
+        r#"
+        {more}
+        [roles.oss]
+        arn = "acs:ram::11223344:role/oss"
+        [grants.my-photos]
+        role = "oss"
+        policy = "{}"
+        [clients.photo-app]
+        grants = ["my-photos"]
+        secret_sha256 = ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+        [issuers.demo]
+        issuer = "https://login.example.com/"
+        algorithms = ["ES256"]
+        jwks_url = "http://127.0.0.1:9/jwks"
+        audiences.photo-app = ["photo-app"]
+        "#,
+        repository("config/policies/my-photos.json").display()
+    )
+}
+
 pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::binary::{run, text};
-use crate::stage::repository;
+use crate::stage::configuration_and;
 
 /// Of each kind one: controls, a soft hyphen, marks and overrides of direction, zero-width characters, line and paragraph
 /// separators, and one of those beyond 16 bits.
@@ -38,29 +38,6 @@ fn write(folder: &Path, name: &str, content: &str) -> String {
     path.display().to_string()
 }
 
-/// A valid configuration, and more of it.
-fn config(more: &str) -> String {
-    format!(
-        r#"
-        {more}
-        [roles.oss]
-        arn = "acs:ram::11223344:role/oss"
-        [grants.my-photos]
-        role = "oss"
-        policy = "{}"
-        [clients.photo-app]
-        grants = ["my-photos"]
-        secret_sha256 = ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
-        [issuers.demo]
-        issuer = "https://login.example.com/"
-        algorithms = ["ES256"]
-        jwks_url = "http://127.0.0.1:9/jwks"
-        audiences.photo-app = ["photo-app"]
-        "#,
-        repository("config/policies/my-photos.json").display()
-    )
-}
-
 #[test]
 fn no_command_prints_characters_that_are_not_shown() {
     let folder = tempfile::tempdir().unwrap();
@@ -70,7 +47,9 @@ fn no_command_prints_characters_that_are_not_shown() {
     let quoted = toml::Value::String(hostile.clone()).to_string();
     let wrong = file(
         "wrong.toml",
-        &config(&format!("sts.region = {quoted}\n\"{HIDDEN}\" = 1\nlog.filter = {quoted}\n")),
+        &configuration_and(&format!(
+            "sts.region = {quoted}\n\"{HIDDEN}\" = 1\nlog.filter = {quoted}\n"
+        )),
     );
     let subject = format!("demo/{HIDDEN}");
     let quoted = toml::Value::String(subject.clone()).to_string();
@@ -82,11 +61,11 @@ fn no_command_prints_characters_that_are_not_shown() {
     };
     let odd = rows("2016-01-14T00:00:00Z");
     file("odd.toml", &format!("{odd}\"{HIDDEN}\" = 1\n"));
-    let odd = file("odd-config.toml", &config("revoked.file = \"odd.toml\""));
+    let odd = file("odd-config.toml", &configuration_and("revoked.file = \"odd.toml\""));
     let later = appserver_domain::clock::Clock::system().now() + chrono::TimeDelta::hours(1);
     file("active.toml", &rows(&later.to_rfc3339()));
-    let active = file("active-config.toml", &config("revoked.file = \"active.toml\""));
-    let valid = file("valid.toml", &config(""));
+    let active = file("active-config.toml", &configuration_and("revoked.file = \"active.toml\""));
+    let valid = file("valid.toml", &configuration_and(""));
     let mut line = json!({"Time": "2026-11-22T04:05:28.844Z", "Event": "Token", "Decision": "Vended", "Code": hostile});
     for member in [
         "RequestId",
