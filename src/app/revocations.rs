@@ -281,7 +281,7 @@ impl SharedWatch {
         }
         self.is_up = Some(is_up);
         // What cannot be read is not enforced: that is no smaller fault than a list that is not read.
-        let unreadable = self.shared.unreadable();
+        let unreadable = self.shared.unreadable(enforcement.clock.now());
         if unreadable > 0 && unreadable != self.unreadable {
             tracing::error!(
                 revocation.count = unreadable,

@@ -37,8 +37,8 @@ pub(crate) struct SharedRevocations {
     is_new: bool,
     /// How this replica is counted among the readers.
     mark: ReaderMark,
-    /// How many revocations the last read list has that this replica cannot read, until the last of them ends.
-    unreadable: Option<(usize, Instant)>,
+    /// What the last read list has that this replica cannot read.
+    unreadable: Unreadable,
 }
 
 /// The whole list, as it was read.
@@ -79,9 +79,35 @@ struct Lacking {
 struct Look {
     ids: HashSet<String>,
     lacking: Vec<Lacking>,
-    unreadable: usize,
-    /// Until the last of the unreadable ones ends.
-    remaining: Duration,
+    unreadable: Unreadable,
+}
+
+/// What cannot be read of a list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unreadable {
+    count: usize,
+    /// When the last of them ends by Redis, where anybody who can write there sets it.
+    end: Option<Instant>,
+    /// When the last of those ends that the replica has read before.
+    known_end: Option<DateTime<Utc>>,
+}
+
+impl Unreadable {
+    fn add(&mut self, remaining: Duration, known: Option<&RevocationState>, now: DateTime<Utc>) {
+        let known_end = known.map(RevocationState::kept_until).filter(|end| *end > now);
+        if remaining.is_zero() && known_end.is_none() {
+            return;
+        }
+        self.count += 1;
+        self.end = self.end.max(Some(Instant::now() + remaining));
+        self.known_end = self.known_end.max(known_end);
+    }
+
+    /// How many; 0 once all of them have ended.
+    fn count(&self, now: DateTime<Utc>) -> usize {
+        let is_left = self.end > Some(Instant::now()) || self.known_end > Some(now);
+        if is_left { self.count } else { 0 }
+    }
 }
 
 impl SharedRevocations {
@@ -100,8 +126,7 @@ impl SharedRevocations {
                 return Polled::Unchanged;
             }
             Some(ReadVersion::Read(version)) => {
-                self.unreadable = (look.unreadable > 0)
-                    .then(|| (look.unreadable, Instant::now() + look.remaining));
+                self.unreadable = look.unreadable;
                 let lost = self.known.keys().filter(|id| !look.ids.contains(*id));
                 look.lacking.extend(lost.map(|id| Lacking { id: id.clone(), there: None }));
                 self.put_back(redis, look.lacking, now).await.map(|changed| (version, changed))
@@ -122,11 +147,7 @@ impl SharedRevocations {
     fn join(&mut self, look: &mut Look, value: RevocationValue, now: DateTime<Utc>) {
         look.ids.insert(value.id.clone());
         let Some(state) = state_of(&value) else {
-            if value.refuses && !value.remaining.is_zero() {
-                look.unreadable += 1;
-                look.remaining = look.remaining.max(value.remaining);
-            }
-            return;
+            return look.unreadable.add(value.remaining, self.known.get(&value.id), now);
         };
         if state.kept_until() <= now {
             return;
@@ -188,8 +209,8 @@ impl SharedRevocations {
     }
 
     /// How many revocations of the last read list this replica cannot read; 0 once all of them have ended.
-    pub(crate) fn unreadable(&self) -> usize {
-        self.unreadable.filter(|(_, end)| Instant::now() < *end).map_or(0, |(count, _)| count)
+    pub(crate) fn unreadable(&self, now: DateTime<Utc>) -> usize {
+        self.unreadable.count(now)
     }
 
     /// The whole shared list; `None` if Redis does not answer.
@@ -205,7 +226,7 @@ impl SharedRevocations {
                 break;
             }
         }
-        Some(ReadRevocations { list: all.list(), unreadable: look.unreadable })
+        Some(ReadRevocations { list: all.list(), unreadable: look.unreadable.count(now) })
     }
 
     /// Adds a revocation for all replicas, or extends the one of the same.
@@ -240,15 +261,25 @@ impl SharedRevocations {
             let value = there?;
             match state_of(value) {
                 Some(state) => state.active(now).is_some().then(|| state.undo()),
-                None => value
-                    .refuses
-                    .then(|| RevocationState::undo_unknown(redis_now, now + UNKNOWN_LIFE)),
+                None => Some(RevocationState::undo_unknown(redis_now, now + UNKNOWN_LIFE)),
             }
         });
         Some(match updated.await? {
             Updated::Done => true,
             Updated::Left | Updated::Full => false,
         })
+    }
+
+    /// Removes a revocation that no replica can decrypt: they could not decrypt that it was taken back, either, and report it to
+    /// its end. One that has read it all the same puts it back. Returns whether there was one that this program can decrypt.
+    pub(crate) async fn remove(redis: &Redis, what: &Revoked, now: DateTime<Utc>) -> Option<bool> {
+        let id = id_of(redis, what);
+        let Some(value) = redis.stored_revocation(&id).await?.value else { return Some(false) };
+        if state_of(&value).is_none_or(|state| state.active(now).is_none()) {
+            return Some(false);
+        }
+        let removed = redis.replace_revocation(&id, Some(&value), None, Duration::ZERO).await?;
+        Some(matches!(removed, ReplaceOutcome::Done))
     }
 
     /// Until when this is revoked in Redis; `None` inside if it is not.
@@ -285,8 +316,8 @@ async fn update(
             return Some(Updated::Left);
         };
         let life = (state.kept_until() - now).to_std().unwrap_or_default();
-        let written = (&state.write(), state.revocation().is_some());
-        let outcome = redis.replace_revocation(id, there.value.as_ref(), written, life).await?;
+        let (before, written) = (there.value.as_ref(), state.write());
+        let outcome = redis.replace_revocation(id, before, Some(&written), life).await?;
         there = match outcome {
             ReplaceOutcome::Done => return Some(Updated::Done),
             ReplaceOutcome::Full => return Some(Updated::Full),

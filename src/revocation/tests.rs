@@ -366,7 +366,7 @@ async fn what_was_taken_back_is_not_put_back_by_a_replica_or_an_older_redis() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_decrypted_is_reported_unless_it_has_ended_or_refuses_nobody() {
+async fn a_value_that_cannot_be_decrypted_is_reported_unless_it_has_ended() {
     let server = Server::start().await;
     let mut list = list_of_two(&server).await;
     let [_, times] = list.keys();
@@ -379,7 +379,17 @@ async fn a_value_that_cannot_be_decrypted_is_reported_unless_it_has_ended_or_ref
     let other = std::mem::replace(&mut list.store, own);
     assert_eq!(unreadable(&list).await, 2);
     let own = std::mem::replace(&mut list.store, other);
+    // That somebody was taken back cannot be known either without the key.
     assert!(list.undo("bob").await);
+    let other = std::mem::replace(&mut list.store, own);
+    assert_eq!(unreadable(&list).await, 2);
+    // Where no replica can decrypt it, the command with its key removes it.
+    let own = std::mem::replace(&mut list.store, other);
+    let remove = async |list: &List, name| {
+        SharedRevocations::remove(list.redis(), &user(name), list.start).await.unwrap()
+    };
+    assert!(!remove(&list, "bob").await && remove(&list, "alice").await);
+    assert!(!remove(&list, "alice").await);
     list.store = own;
     assert_eq!(unreadable(&list).await, 1);
     let ids: Vec<String> = list.run("ZRANGE", &[&times, "0", "-1"]).await;
@@ -387,6 +397,43 @@ async fn a_value_that_cannot_be_decrypted_is_reported_unless_it_has_ended_or_ref
         let () = list.run("ZADD", &[&times, "1", id]).await;
     }
     assert_eq!(unreadable(&list).await, 0);
+}
+
+/// Whatever the first byte of a damaged value is, and whatever time Redis has for it.
+#[tokio::test]
+async fn a_damaged_value_is_reported_by_all_and_is_taken_back_by_the_command() {
+    let server = Server::start().await;
+    let mut list = list_of_two(&server).await;
+    let [values, times] = list.keys();
+    let id = list.redis().revocation_id(&["revocation", "user", "company/alice"]);
+    for damaged in ["-damaged by somebody", "+damaged by somebody", "-", "\u{2}damaged", "{}"] {
+        list.revoke("alice", 12, "").await;
+        list.settle().await;
+        let () = list.run("HSET", &[&values, &id, damaged, "version", damaged]).await;
+        list.replicas[1] = Replica::default();
+        for is_ended in [false, true] {
+            if is_ended {
+                let () = list.run("ZADD", &[&times, "1", &id]).await;
+                let () = list.run("HSET", &[&values, "version", "another"]).await;
+            }
+            list.settle().await;
+            let unreadable = list.replicas.iter().map(|one| one.shared.unreadable(list.start));
+            // The replica that knows the revocation knows its end.
+            let expected = if is_ended { [1, 0] } else { [1, 1] };
+            assert_eq!(unreadable.collect::<Vec<_>>(), expected, "{damaged:?} {is_ended}");
+            assert_eq!(list.hours("alice"), [Some(12), None], "{damaged:?}");
+        }
+        // It may be one that the replicas know: the command repeats it until none has it.
+        for _ in 0..2 {
+            list.undo("alice").await;
+            list.settle().await;
+        }
+        assert_eq!(list.hours("alice"), [None, None], "{damaged:?}");
+        assert!(
+            list.replicas.iter().all(|one| one.shared.unreadable(list.start) == 0),
+            "{damaged:?}"
+        );
+    }
 }
 
 /// What happens to the list, its replicas and its Redis.

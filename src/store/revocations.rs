@@ -19,12 +19,6 @@ const MAX_LIFE: Duration = Duration::from_hours(366 * 24);
 /// The most replicas that are counted.
 const MAX_READERS: usize = 1_000;
 
-/// The first byte of a value that refuses somebody. It is not encrypted, so that a replica that cannot decrypt a value knows
-/// whether it misses a revocation.
-const REFUSES: u8 = b'+';
-/// That of a value that refuses nobody any more.
-const REFUSES_NOBODY: u8 = b'-';
-
 /// A part of the list.
 #[derive(Debug)]
 pub(crate) struct RevocationPage {
@@ -43,10 +37,8 @@ pub(crate) struct RevocationPage {
 pub(crate) struct RevocationValue {
     /// That of the parts it was put with.
     pub(crate) id: String,
-    /// `None` if it cannot be decrypted.
+    /// `None` if it cannot be decrypted. Then nothing is known of it: it may refuse somebody.
     pub(crate) plain: Option<SecretSlice<u8>>,
-    /// Whether it refuses somebody, as far as that can be known without the key.
-    pub(crate) refuses: bool,
     /// Until it ends, by the clock of Redis.
     pub(crate) remaining: Duration,
     /// As it is in Redis.
@@ -146,16 +138,15 @@ impl Redis {
         Some(self.stored(now, id, values))
     }
 
-    /// Replaces what was read under this id, if that is still there. `refuses` says whether the new value refuses somebody.
+    /// Replaces what was read under this id, if that is still there; removes it if there is no new value.
     pub(crate) async fn replace_revocation(
         &self,
         id: &str,
         before: Option<&RevocationValue>,
-        (plain, refuses): (&SecretSlice<u8>, bool),
+        plain: Option<&SecretSlice<u8>>,
         life: Duration,
     ) -> Option<ReplaceOutcome> {
-        let mut value = vec![if refuses { REFUSES } else { REFUSES_NOBODY }];
-        value.extend(self.seal.seal(&sealed_name(id), plain));
+        let value = plain.map(|plain| self.seal.seal(&sealed_name(id), plain)).unwrap_or_default();
         let (life, most) = (millis(life).max(1).to_string(), MAX_VALUES.to_string());
         let version = Lease::new_id();
         let arguments = [
@@ -213,12 +204,9 @@ impl Redis {
     }
 
     fn value(&self, id: String, stored: Vec<u8>, remaining: Duration) -> RevocationValue {
-        let sealed = stored.split_first().map(|(_, sealed)| sealed.to_vec());
-        let plain = self.decrypt(&sealed_name(&id), Some(sealed.unwrap_or_default()), |plain| {
-            Some(plain.clone())
-        });
-        let refuses = stored.first() != Some(&REFUSES_NOBODY);
-        RevocationValue { id, plain, refuses, remaining, stored }
+        let plain =
+            self.decrypt(&sealed_name(&id), Some(stored.clone()), |plain| Some(plain.clone()));
+        RevocationValue { id, plain, remaining, stored }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use appserver_domain::clock::Clock;
 use appserver_emulator::{DEMO_AUDIENCE, DEMO_ISSUER, Fault, demo_jwt, sign};
+use chrono::TimeDelta;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -552,7 +554,8 @@ async fn a_damaged_value_lifts_no_revocation_and_is_reported_until_it_ends_or_is
     up(0).await;
     assert_eq!(code("alice").await, "Forbidden.Revoked");
     assert_eq!(revoke(&command, &["--list"]).0, Some(1));
-    // Nobody changes the list any more.
+    // Nobody changes the list any more, and the revocation ends by the replica's clock.
+    fleet.clock.advance(Clock::system().now() + TimeDelta::seconds(20) - fleet.clock.now());
     up(1).await;
     assert_eq!(revoke(&command, &["--list"]).0, Some(0));
     damage().await;

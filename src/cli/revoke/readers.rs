@@ -42,6 +42,11 @@ impl Readers {
         Some(Self { seen })
     }
 
+    /// Whether replicas read the list, and none of them can decrypt what this program encrypts.
+    pub(super) fn all_have_other_keys(&self) -> bool {
+        !self.seen.is_empty() && self.seen.values().all(|has_other| *has_other)
+    }
+
     /// Waits until all have read the list as it is now or later; `None` if Redis does not answer.
     pub(super) async fn until_read(&mut self, redis: &Redis) -> Option<ReadBy> {
         let began = Instant::now();

@@ -55,7 +55,9 @@ pub(super) async fn undo(
     now: DateTime<Utc>,
 ) -> Option<Option<SharedChange>> {
     let mut readers = Readers::before_change(redis).await?;
-    if !SharedRevocations::undo(redis, what, now).await? {
+    let is_removed =
+        readers.all_have_other_keys() && SharedRevocations::remove(redis, what, now).await?;
+    if !is_removed && !SharedRevocations::undo(redis, what, now).await? {
         // It may be one that Redis has lost, and that the replicas are about to put back.
         Readers::until_put_back(redis).await?;
         if !SharedRevocations::undo(redis, what, now).await? {

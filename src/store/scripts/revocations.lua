@@ -4,7 +4,7 @@
 -- A version is a random text, and each change has another one: equal versions are equal lists, also after Redis was restored
 -- from an older state or has lost its data and got it back. A list of which either key is lost has none.
 -- ARGV: `read`, `get`, `replace` or `readers`; then for `read`: the known version, the number of values to skip, the most to
--- return, the reader as it describes itself and as it did before, both empty for none; for `get`: id; for `replace`: id, the value that is replaced (empty: none), the new value, its lifetime in
+-- return, the reader as it describes itself and as it did before, both empty for none; for `get`: id; for `replace`: id, the value that is replaced (empty: none), the new value (empty: it is removed), its lifetime in
 -- milliseconds, the most values, the new version; for `readers`: the most to return.
 -- Returns: the version, the time in milliseconds, the result (`read`: 1 if the version is the known one; `replace`: 0 if another
 -- value is there, 1 if it was done, 2 without space), the number of ids that were read, the values (`read`: ids, values and
@@ -95,7 +95,11 @@ elseif action == 'replace' then
         redis.call('HDEL', KEYS[1], id)
       end
     end
-    if old ~= '' or kept - #ended < tonumber(ARGV[6]) then
+    if ARGV[4] == '' then
+      done = 1
+      redis.call('HDEL', KEYS[1], ARGV[2])
+      redis.call('ZREM', KEYS[2], ARGV[2])
+    elseif old ~= '' or kept - #ended < tonumber(ARGV[6]) then
       done = 1
       redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
       redis.call('ZADD', KEYS[2], keep_until, ARGV[2])
