@@ -10,6 +10,7 @@ mod revocations;
 mod revoked;
 mod shared;
 mod state;
+mod stored_state;
 #[cfg(test)]
 mod tests;
 
@@ -18,4 +19,5 @@ pub(crate) use file_format::{FileRevocations, parse_file, write_row};
 pub(crate) use list::{PresentedIdentity, RevocationList};
 pub(crate) use revocations::{RevocationSource, Revocations};
 pub(crate) use revoked::{Revoked, RevokedKind};
-pub(crate) use shared::{Polled, ReadRevocations, RevokeOutcome, SharedRevocations};
+pub(crate) use shared::{Polled, ReadRevocations, SharedRevocations};
+pub(crate) use stored_state::{CurrentState, RevokeOutcome};

@@ -6,25 +6,22 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::entry::Revocation;
 use super::list::RevocationList;
-use super::revoked::Revoked;
 use super::state::RevocationState;
+use super::stored_state::{Updated, state_of, update};
 use crate::store::{
-    ReaderMark, Redis, ReplaceOutcome, RevocationPage, RevocationValue, StoredRevocation,
+    KnownRevocation, ReaderMark, Redis, RevocationPage, RevocationValue, StoredRevocation,
 };
 
 /// Reads of a list that changes while it is read in parts.
 const TRIES: usize = 5;
 /// What a look puts back at most, so that it also sees what is new. The next look goes on.
 const PUT_BACK_AT_ONCE: usize = 2_000;
-/// Changes of others that come between a read and a write of one value, before that counts as a failure.
-const MAX_CONFLICTS: usize = 100;
-/// The life of what nobody can read: the longest that a revocation has.
-const UNKNOWN_LIFE: TimeDelta = TimeDelta::days(366);
+/// States that a replica proves to know: those that have changed last. A command waits seconds for its own among them.
+const PROVEN: usize = 32;
 
 /// The shared list, as this replica knows it.
 #[derive(Debug, Default)]
@@ -37,6 +34,10 @@ pub(crate) struct SharedRevocations {
     is_new: bool,
     /// How this replica is counted among the readers.
     mark: ReaderMark,
+    /// The ids of what has changed last, in that order: a command may wait for them.
+    recent: Vec<String>,
+    /// Those of the present look.
+    changed: Vec<String>,
     /// What the last read list has that this replica cannot read.
     unreadable: Unreadable,
 }
@@ -57,15 +58,6 @@ pub(crate) enum Polled {
     Changed(RevocationList),
     /// Redis does not answer: the last list stays active.
     Unreachable,
-}
-
-/// What became of a revocation on its way into Redis.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum RevokeOutcome {
-    Done,
-    /// It is revoked until a later time.
-    WouldShorten(DateTime<Utc>),
-    Full,
 }
 
 /// A state that Redis lacks, or has otherwise.
@@ -113,7 +105,11 @@ impl Unreadable {
 impl SharedRevocations {
     /// Looks for a change, and puts back what Redis has lost.
     pub(crate) async fn poll(&mut self, redis: &Redis, now: DateTime<Utc>) -> Polled {
-        let mark = redis.reader_mark(&self.version);
+        self.note_recent();
+        let known = self.recent.iter().filter_map(|id| {
+            Some(KnownRevocation { id: id.clone(), statement: self.known.get(id)?.statement() })
+        });
+        let mark = redis.reader_mark(&self.version, &known.collect::<Vec<_>>());
         let before = std::mem::replace(&mut self.mark, mark);
         let reader = (&self.mark.clone(), &before);
         let known = std::mem::take(&mut self.version);
@@ -143,6 +139,19 @@ impl SharedRevocations {
         if read.is_some() { Polled::Unchanged } else { Polled::Unreachable }
     }
 
+    /// Adds the changes of the last look, whose list is active now.
+    fn note_recent(&mut self) {
+        let mut changed = std::mem::take(&mut self.changed);
+        // Of a whole list that was read at once the latest, as far as the clock of Redis tells.
+        let known = &self.known;
+        changed.sort_by_cached_key(|id| known.get(id).map(RevocationState::last_revision));
+        for id in changed.split_off(changed.len().saturating_sub(PROVEN)) {
+            self.recent.retain(|recent| *recent != id);
+            self.recent.push(id);
+        }
+        self.recent.drain(..self.recent.len().saturating_sub(PROVEN));
+    }
+
     /// Adds a value to what is known. Half a list that is read does no harm: nothing is lifted by what is not read.
     fn join(&mut self, look: &mut Look, value: RevocationValue, now: DateTime<Utc>) {
         look.ids.insert(value.id.clone());
@@ -154,8 +163,11 @@ impl SharedRevocations {
         }
         let known = self.known.get(&value.id);
         let joined = known.map_or_else(|| state.clone(), |known| known.join(&state));
-        self.is_new |= known != Some(&joined);
-        let lacks = joined != state;
+        let (is_new, lacks) = (known != Some(&joined), joined != state);
+        self.is_new |= is_new;
+        if is_new || lacks {
+            self.changed.push(value.id.clone());
+        }
         self.known.insert(value.id.clone(), joined);
         if lacks {
             look.lacking.push(Lacking { id: value.id.clone(), there: Some(value) });
@@ -179,6 +191,7 @@ impl SharedRevocations {
         let (mut changed, mut full) = (lacking.len() > PUT_BACK_AT_ONCE, 0);
         for Lacking { id, there } in lacking.into_iter().take(PUT_BACK_AT_ONCE) {
             let Some(known) = self.known.get_mut(&id) else { continue };
+            self.changed.push(id.clone());
             let there = StoredRevocation { now: 0, value: there };
             let updated = update(redis, &id, there, now, |_, there| {
                 let Some(value) = there else { return Some(known.clone()) };
@@ -228,120 +241,6 @@ impl SharedRevocations {
         }
         Some(ReadRevocations { list: all.list(), unreadable: look.unreadable.count(now) })
     }
-
-    /// Adds a revocation for all replicas, or extends the one of the same.
-    pub(crate) async fn revoke(
-        redis: &Redis,
-        revocation: &Revocation,
-        now: DateTime<Utc>,
-    ) -> Option<RevokeOutcome> {
-        let (id, mut longer) = (id_of(redis, revocation.what()), None);
-        let there = redis.stored_revocation(&id).await?;
-        let updated = update(redis, &id, there, now, |redis_now, there| {
-            let before = there.and_then(state_of);
-            let held = before.as_ref().and_then(|before| before.active(now));
-            longer = held.map(|held| held.until()).filter(|until| *until > revocation.until());
-            longer
-                .is_none()
-                .then(|| RevocationState::revoke(before.as_ref(), revocation.clone(), redis_now))
-        });
-        let updated = updated.await?;
-        Some(match (updated, longer) {
-            (Updated::Full, _) => RevokeOutcome::Full,
-            (_, Some(until)) => RevokeOutcome::WouldShorten(until),
-            (Updated::Done | Updated::Left, None) => RevokeOutcome::Done,
-        })
-    }
-
-    /// Takes a revocation back. Returns whether there was one.
-    pub(crate) async fn undo(redis: &Redis, what: &Revoked, now: DateTime<Utc>) -> Option<bool> {
-        let id = id_of(redis, what);
-        let there = redis.stored_revocation(&id).await?;
-        let updated = update(redis, &id, there, now, |redis_now, there| {
-            let value = there?;
-            match state_of(value) {
-                Some(state) => state.active(now).is_some().then(|| state.undo()),
-                None => Some(RevocationState::undo_unknown(redis_now, now + UNKNOWN_LIFE)),
-            }
-        });
-        Some(match updated.await? {
-            Updated::Done => true,
-            Updated::Left | Updated::Full => false,
-        })
-    }
-
-    /// Removes a revocation that no replica can decrypt: they could not decrypt that it was taken back, either, and report it to
-    /// its end. One that has read it all the same puts it back. Returns whether there was one that this program can decrypt.
-    pub(crate) async fn remove(redis: &Redis, what: &Revoked, now: DateTime<Utc>) -> Option<bool> {
-        let id = id_of(redis, what);
-        let Some(value) = redis.stored_revocation(&id).await?.value else { return Some(false) };
-        if state_of(&value).is_none_or(|state| state.active(now).is_none()) {
-            return Some(false);
-        }
-        let removed = redis.replace_revocation(&id, Some(&value), None, Duration::ZERO).await?;
-        Some(matches!(removed, ReplaceOutcome::Done))
-    }
-
-    /// Until when this is revoked in Redis; `None` inside if it is not.
-    pub(crate) async fn revoked_until(
-        redis: &Redis,
-        what: &Revoked,
-        now: DateTime<Utc>,
-    ) -> Option<Option<DateTime<Utc>>> {
-        let there = redis.stored_revocation(&id_of(redis, what)).await?;
-        let state = there.value.as_ref().and_then(state_of);
-        Some(state.and_then(|state| state.active(now).map(|revocation| revocation.until())))
-    }
-}
-
-/// What became of one value.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Updated {
-    Done,
-    /// Nothing had to be written.
-    Left,
-    Full,
-}
-
-/// Replaces a value by what `change` makes of it at the time of Redis, and again of another one that is there meanwhile.
-async fn update(
-    redis: &Redis,
-    id: &str,
-    mut there: StoredRevocation,
-    now: DateTime<Utc>,
-    mut change: impl FnMut(u64, Option<&RevocationValue>) -> Option<RevocationState>,
-) -> Option<Updated> {
-    for _ in 0..MAX_CONFLICTS {
-        let Some(state) = change(there.now, there.value.as_ref()) else {
-            return Some(Updated::Left);
-        };
-        let life = (state.kept_until() - now).to_std().unwrap_or_default();
-        let (before, written) = (there.value.as_ref(), state.write());
-        let outcome = redis.replace_revocation(id, before, Some(&written), life).await?;
-        there = match outcome {
-            ReplaceOutcome::Done => return Some(Updated::Done),
-            ReplaceOutcome::Full => return Some(Updated::Full),
-            ReplaceOutcome::Changed(there) => there,
-        };
-    }
-    None
-}
-
-/// The state of a value; `None` if it cannot be decrypted or is of a form that this version does not know.
-fn state_of(value: &RevocationValue) -> Option<RevocationState> {
-    let plain = value.plain.as_ref()?;
-    let state = RevocationState::read(plain);
-    if state.is_none() {
-        tracing::warn!(
-            "a revocation in Redis is of a form that this version does not know; ignoring it"
-        );
-    }
-    state
-}
-
-/// How the state of this is called in Redis.
-fn id_of(redis: &Redis, what: &Revoked) -> String {
-    redis.revocation_id(&["revocation", what.kind().as_str(), &what.name()])
 }
 
 /// The version of a list that was read.

@@ -42,7 +42,7 @@ impl RevocationState {
         Self { revoked: None, undone: now, kept_until }
     }
 
-    fn last_revision(&self) -> u64 {
+    pub(super) fn last_revision(&self) -> u64 {
         self.undone.max(self.revoked.as_ref().map_or(0, |(_, revision)| *revision))
     }
 
@@ -77,6 +77,14 @@ impl RevocationState {
     /// Until when the state matters: then all revocations of the name have ended.
     pub(super) fn kept_until(&self) -> DateTime<Utc> {
         self.kept_until
+    }
+
+    /// Another text for each other state.
+    pub(super) fn statement(&self) -> String {
+        let revoked = self.revoked.as_ref().map(|(revocation, revision)| {
+            (revocation.until(), revocation.reason().as_str(), *revision)
+        });
+        format!("{:?}", (revoked, self.undone, self.kept_until))
     }
 
     pub(super) fn write(&self) -> SecretSlice<u8> {

@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::shared::{Polled, RevokeOutcome, SharedRevocations};
-use super::{Revocation, RevocationList, Revoked, RevokedKind};
+use super::shared::{Polled, SharedRevocations};
+use super::{Revocation, RevocationList, RevokeOutcome, Revoked, RevokedKind};
 use crate::seal::SealKey;
 use crate::store::{Redis, RedisSettings, RedisTopology, Store, StoreSettings};
 use crate::telemetry::StoreMetrics;
@@ -318,7 +318,7 @@ async fn only_replicas_that_have_read_within_seconds_are_counted() {
     list.settle().await;
     let own = list.redis().replica().to_owned();
     let readers = format!("{}:2:{{common}}:revocations-readers", list.prefix);
-    for (score, mark) in [("inf", "a 0 k"), ("1e15", "b 0 k"), ("0", "c 0 k")] {
+    for (score, mark) in [("inf", "a 0 k p"), ("1e15", "b 0 k p"), ("0", "c 0 k p")] {
         let () = list.run("ZADD", &[&readers, score, mark]).await;
     }
     list.look(0).await;

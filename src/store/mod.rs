@@ -33,7 +33,8 @@ pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};
 pub(crate) use revocations::{
-    ReaderMark, ReplaceOutcome, RevocationPage, RevocationValue, StoredRevocation,
+    KnownRevocation, ReaderMark, ReplaceOutcome, RevocationPage, RevocationReader, RevocationValue,
+    StoredRevocation,
 };
 pub(crate) use settings::{RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};

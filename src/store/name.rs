@@ -94,6 +94,11 @@ impl Names {
         self.tag(parts)
     }
 
+    /// Identifies the key, and does not reveal it.
+    pub(super) fn key_id(&self) -> String {
+        self.tag(&["encryption key"])
+    }
+
     fn tag(&self, parts: &[impl AsRef<str>]) -> String {
         let mut hash = self.hash.clone();
         for part in parts.iter().map(AsRef::as_ref) {

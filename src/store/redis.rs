@@ -37,8 +37,8 @@ pub(crate) struct Redis {
     pub(super) scripts: Scripts,
     /// This replica's id in the shared budget and among the readers of revocations; new at each start.
     pub(super) replica: String,
-    /// Identify the keys that decrypt here, that which encrypts first, and reveal none of them.
-    pub(super) key_ids: Vec<String>,
+    /// Names by each of the keys that decrypt here, that which encrypts first.
+    pub(super) names_by_key: Vec<Names>,
     lease: Duration,
     expected_replicas: NonZeroU32,
     clock: Clock,
@@ -72,8 +72,8 @@ impl Redis {
         let connector = Connector::new(&settings)?;
         // The oldest key: while a new one is rolled out in front of it, all replicas still have this one last.
         let oldest = settings.seal_keys.last().expect("settings hold a key");
-        let id = |key| Names::new(settings.key_prefix.clone(), key).id(&["encryption key"]);
-        let key_ids = settings.seal_keys.iter().map(id).collect();
+        let names_of = |key| Names::new(settings.key_prefix.clone(), key);
+        let names_by_key = settings.seal_keys.iter().map(names_of).collect();
         let names = Names::new(settings.key_prefix.clone(), oldest);
         let scripts = Scripts::new();
         let probe = Probe {
@@ -87,7 +87,7 @@ impl Redis {
             seal: Seal::new("appserver store seal 1", &settings.seal_keys),
             scripts,
             replica: Lease::new_id(),
-            key_ids,
+            names_by_key,
             lease: settings.lease,
             expected_replicas: settings.expected_replicas,
             clock,

@@ -1,12 +1,13 @@
 //! The revocations that replicas share. They are opaque here: encrypted values that end by themselves, and that are replaced only
 //! by somebody who has read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use secrecy::SecretSlice;
 
 use super::lease::Lease;
+use super::name::Names;
 use super::redis::{Redis, millis};
 use crate::telemetry::StoreOperation;
 
@@ -62,9 +63,20 @@ pub(crate) enum ReplaceOutcome {
     Full,
 }
 
-/// How a replica that reads the list describes itself in Redis: its id, the version that it read last, and its keys.
+/// How a replica that reads the list describes itself in Redis: its id, the version that it read last, its keys, and proofs of
+/// what it knows.
+///
+/// Anybody who can write to Redis can write all of this but the proofs: these need a key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ReaderMark(String);
+
+/// A state of a value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct KnownRevocation {
+    pub(crate) id: String,
+    /// Another text for each other state.
+    pub(crate) statement: String,
+}
 
 /// The replicas that read the list within the last seconds, by their ids.
 #[derive(Debug, Default)]
@@ -76,10 +88,11 @@ pub(crate) struct RevocationReaders {
 
 #[derive(Debug)]
 pub(crate) struct RevocationReader {
-    /// That which it has read last, and whose revocations it enforces.
+    /// That which it says that it has read last.
     pub(crate) version: String,
     /// Whether it cannot decrypt what this program encrypts.
     pub(crate) has_other_keys: bool,
+    proofs: HashSet<String>,
 }
 
 /// The result of `revocations.lua`.
@@ -91,9 +104,26 @@ impl Redis {
         &self.replica
     }
 
-    /// How this replica describes itself once it has read this version.
-    pub(crate) fn reader_mark(&self, version: &str) -> ReaderMark {
-        ReaderMark(format!("{} {version} {}", self.replica, self.key_ids.join(",")))
+    /// How this replica describes itself once it has read this version and enforces these states.
+    pub(crate) fn reader_mark(&self, version: &str, known: &[KnownRevocation]) -> ReaderMark {
+        let keys: Vec<_> = self.names_by_key.iter().map(Names::key_id).collect();
+        let proofs = self.names_by_key.iter().flat_map(|names| {
+            known.iter().map(|known| proof_of_knowledge(names, &self.replica, known))
+        });
+        let (keys, proofs) = (keys.join(","), proofs.collect::<Vec<_>>().join(","));
+        ReaderMark(format!("{} {version} {keys} {proofs}", self.replica))
+    }
+
+    /// Whether this replica has proven that it knows this state.
+    pub(crate) fn knows_revocation(
+        &self,
+        replica: &str,
+        reader: &RevocationReader,
+        known: &KnownRevocation,
+    ) -> bool {
+        let names = self.names_by_key.first();
+        names
+            .is_some_and(|names| reader.proofs.contains(&proof_of_knowledge(names, replica, known)))
     }
 
     /// Reads a part of the list, unless its version is the known one. What has ended by the clock of Redis is in it. A reader
@@ -170,16 +200,17 @@ impl Redis {
     pub(crate) async fn revocation_readers(&self) -> Option<RevocationReaders> {
         let most = MAX_READERS.to_string();
         let (version, _, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
-        let own = self.key_ids.first().map(String::as_str).unwrap_or_default();
+        let own = self.names_by_key.first().map(Names::key_id).unwrap_or_default();
         let mut readers = RevocationReaders { version, replicas: BTreeMap::new() };
         // In the order of their times: of two of one replica the later one counts.
         for mark in marks.iter().take(MAX_READERS).filter_map(|mark| std::str::from_utf8(mark).ok())
         {
             let parts: Vec<_> = mark.split(' ').collect();
-            let [replica, version, keys] = parts[..] else { continue };
+            let [replica, version, keys, proofs] = parts[..] else { continue };
             let version = version.to_owned();
             let has_other_keys = !keys.split(',').any(|key| key == own);
-            let reader = RevocationReader { version, has_other_keys };
+            let proofs = proofs.split(',').map(str::to_owned).collect();
+            let reader = RevocationReader { version, has_other_keys, proofs };
             readers.replicas.insert(replica.to_owned(), reader);
         }
         Some(readers)
@@ -208,6 +239,11 @@ impl Redis {
             self.decrypt(&sealed_name(&id), Some(stored.clone()), |plain| Some(plain.clone()));
         RevocationValue { id, plain, remaining, stored }
     }
+}
+
+/// Only who has the key can make it, for this replica alone, and only of a state that it has decrypted.
+fn proof_of_knowledge(names: &Names, replica: &str, known: &KnownRevocation) -> String {
+    names.id(&["known revocation", replica, &known.id, &known.statement])
 }
 
 /// A value decrypts only under its own id.

@@ -620,6 +620,46 @@ async fn a_revocation_that_redis_has_just_lost_is_taken_back_on_all_replicas() {
     fleet.close();
 }
 
+/// Somebody who can write to Redis hides each change from the replicas: the command must not count them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_rewritten_all_the_time_makes_no_false_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::of(2, &fleet_config(folder.path())).await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    let alice = ["user", "demo/alice", "--for", "1h"];
+    assert_eq!(revoke(&command, &["user", "demo/bob", "--for", "1h"]).0, Some(0));
+    let mut redis = fleet.redis.connection().await;
+    let names: Vec<String> =
+        redis::cmd("KEYS").arg("*:revocations").query_async(&mut redis).await.unwrap();
+    let get = redis::cmd("HGET").arg(&names[0]).arg("version").to_owned();
+    let version: String = get.query_async(&mut redis).await.unwrap();
+    let attacker = tokio::spawn(async move {
+        loop {
+            let set = redis::cmd("HSET").arg(&names[0]).arg("version").arg(&version).to_owned();
+            let _: i64 = set.query_async(&mut redis).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let codes = async || {
+        let jwt = demo_jwt("alice", fleet.clock.now());
+        [fleet.user(0, &jwt).await.0, fleet.user(1, &jwt).await.0]
+    };
+    let (exit, printed) = revoke(&command, &alice);
+    // A look in the millisecond between the change and the version would have seen it.
+    if codes().await == ["Forbidden.Revoked"; 2] {
+        assert_eq!(exit, Some(0), "{printed}");
+    } else {
+        assert_eq!(exit, Some(1), "{printed}");
+        assert!(printed.contains("of 2 replicas have not read it yet"), "{printed}");
+    }
+    attacker.abort();
+    let _ = attacker.await;
+    let (exit, printed) = revoke(&command, &alice);
+    assert_eq!(exit, Some(0), "{printed}");
+    assert_eq!(codes().await, ["Forbidden.Revoked"; 2]);
+    fleet.close();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_a_replica_does_not_enforce_fails_loudly() {
     let folder = tempfile::tempdir().unwrap();

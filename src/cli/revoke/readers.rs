@@ -1,10 +1,12 @@
 //! Which replicas have read a change of the list in Redis: a revocation that nobody reads refuses nobody.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
+use crate::revocation::{CurrentState, Revoked, SharedRevocations};
 use crate::store::Redis;
 
 /// How long replicas are waited for: they read twice a second, and one that is gone is forgotten within three seconds.
@@ -34,6 +36,14 @@ pub(super) struct ReadBy {
     pub(super) gone: Vec<String>,
 }
 
+/// How a wait for the replicas ended.
+#[derive(Debug)]
+pub(super) enum Waited {
+    Known(ReadBy),
+    /// Redis has a state that is not what was meant.
+    Overruled,
+}
+
 impl Readers {
     /// Those that read the list before a change. A change that they do not read is not enforced, also if they are gone then.
     pub(super) async fn before_change(redis: &Redis) -> Option<Self> {
@@ -47,33 +57,46 @@ impl Readers {
         !self.seen.is_empty() && self.seen.values().all(|has_other| *has_other)
     }
 
-    /// Waits until all have read the list as it is now or later; `None` if Redis does not answer.
-    pub(super) async fn until_read(&mut self, redis: &Redis) -> Option<ReadBy> {
+    /// Waits until all that can decrypt it have proven that they know a state that is what was meant; `None` if Redis does not
+    /// answer. Everything else in Redis can be written by others: that a replica has read the list is no proof.
+    pub(super) async fn until_known(
+        &mut self,
+        redis: &Redis,
+        what: &Revoked,
+        now: DateTime<Utc>,
+        is_meant: impl Fn(&CurrentState) -> bool,
+    ) -> Option<Waited> {
         let began = Instant::now();
-        // Others change the list, too: every version from now on has the change.
-        let (mut versions, mut done) = (HashSet::new(), BTreeSet::new());
+        // Others change the same name, too: each state that is meant is as good.
+        let (mut states, mut done) = (Vec::new(), BTreeSet::new());
         loop {
-            let readers = redis.revocation_readers().await?;
-            if !readers.version.is_empty() {
-                versions.insert(readers.version);
+            let state = SharedRevocations::current(redis, what, now).await?;
+            if !is_meant(&state) {
+                return Some(Waited::Overruled);
             }
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
+            let readers = redis.revocation_readers().await?;
             for (id, reader) in &readers.replicas {
                 self.seen.insert(id.clone(), reader.has_other_keys);
-                if versions.contains(&reader.version) {
+                if states.iter().any(|state| state.is_known_to(redis, id, reader)) {
                     done.insert(id.clone());
                 }
             }
             let waits = began.elapsed();
-            if (!done.is_empty() && done.len() == self.seen.len()) || waits >= MAX_WAIT {
-                let missing = self.seen.keys().filter(|id| !done.contains(*id));
+            let missing =
+                self.seen.iter().filter(|(id, has_other)| !**has_other && !done.contains(*id));
+            let missing: Vec<_> = missing.map(|(id, _)| id.clone()).collect();
+            if (!self.seen.is_empty() && missing.is_empty()) || waits >= MAX_WAIT {
                 let (behind, gone): (Vec<_>, Vec<_>) =
-                    missing.cloned().partition(|id| readers.replicas.contains_key(id));
-                return Some(ReadBy {
+                    missing.into_iter().partition(|id| readers.replicas.contains_key(id));
+                return Some(Waited::Known(ReadBy {
                     all: self.seen.len(),
                     with_other_keys: self.seen.values().filter(|has_other| **has_other).count(),
                     behind: behind.len(),
                     gone,
-                });
+                }));
             }
             sleep(BETWEEN_LOOKS).await;
         }

@@ -3,16 +3,16 @@
 use chrono::{DateTime, Utc};
 
 use super::EXIT_NOT_ENFORCED;
-use super::readers::{NOBODY_READS, ReadBy, Readers};
+use super::readers::{NOBODY_READS, ReadBy, Readers, Waited};
 use crate::cli::failure::Failure;
 use crate::cli::output::{note, say_line};
-use crate::revocation::{Revocation, RevokeOutcome, Revoked, SharedRevocations};
+use crate::revocation::{CurrentState, Revocation, RevokeOutcome, Revoked, SharedRevocations};
 use crate::store::Redis;
 use appserver_domain::clock::Stamp;
 
-/// A replica may know more than a Redis that was restored, and lift by it what the command has written. The replicas have put it
-/// back by then, and the next try knows it.
-const TRIES: usize = 3;
+/// A replica may know more than a Redis that was restored, and lift by it what the command has written. Each one puts back what
+/// it knows, and the next try knows that.
+const TRIES: usize = 10;
 
 /// What became of a change in Redis.
 pub(super) enum SharedChange {
@@ -39,11 +39,10 @@ pub(super) async fn revoke(
     if outcome != RevokeOutcome::Done {
         return Some(SharedRevoke::Refused(outcome));
     }
-    let change = settle(redis, revocation.what(), now, &mut readers, async |held| {
-        if held >= Some(revocation.until()) {
-            return Some(true);
-        }
-        SharedRevocations::revoke(redis, revocation, now).await.map(|_| false)
+    let until = Some(revocation.until());
+    let is_done = |state: &CurrentState| matches!(state, CurrentState::Readable { until: held, .. } if *held >= until);
+    let change = settle(redis, revocation.what(), now, &mut readers, is_done, async || {
+        SharedRevocations::revoke(redis, revocation, now).await.map(drop)
     });
     Some(SharedRevoke::Changed(change.await))
 }
@@ -64,37 +63,34 @@ pub(super) async fn undo(
             return Some(None);
         }
     }
-    let change = settle(redis, what, now, &mut readers, async |held| {
-        if held.is_none() {
-            return Some(true);
-        }
-        SharedRevocations::undo(redis, what, now).await.map(|_| false)
+    let is_done = |state: &CurrentState| match state {
+        CurrentState::Readable { until, .. } => until.is_none(),
+        CurrentState::Nothing => true,
+        CurrentState::Unreadable => false,
+    };
+    let change = settle(redis, what, now, &mut readers, is_done, async || {
+        SharedRevocations::undo(redis, what, now).await.map(drop)
     });
     Some(Some(change.await))
 }
 
-/// Waits until all replicas have read the list, and have what it says then judged by `repeat`, which changes it again if that is
-/// not what was meant.
+/// Waits until all replicas know a state that is what was meant, and repeats the change while Redis has another one.
 async fn settle(
     redis: &Redis,
     what: &Revoked,
     now: DateTime<Utc>,
     readers: &mut Readers,
-    repeat: impl AsyncFn(Option<DateTime<Utc>>) -> Option<bool>,
+    is_done: impl Fn(&CurrentState) -> bool,
+    repeat: impl AsyncFn() -> Option<()>,
 ) -> SharedChange {
     for _ in 0..TRIES {
-        let Some(read_by) = readers.until_read(redis).await else {
-            return SharedChange::Done(None);
-        };
-        let held = SharedRevocations::revoked_until(redis, what, now).await;
-        let is_settled = match held {
-            Some(held) => repeat(held).await,
-            None => None,
-        };
-        match is_settled {
-            Some(true) => return SharedChange::Done(Some(read_by)),
-            Some(false) => {}
+        match readers.until_known(redis, what, now, &is_done).await {
             None => return SharedChange::Done(None),
+            Some(Waited::Known(read_by)) => return SharedChange::Done(Some(read_by)),
+            Some(Waited::Overruled) => {}
+        }
+        if repeat().await.is_none() {
+            return SharedChange::Done(None);
         }
     }
     SharedChange::Overruled
