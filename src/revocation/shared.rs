@@ -12,9 +12,7 @@ use tokio::time::Instant;
 use super::list::RevocationList;
 use super::state::RevocationState;
 use super::stored_state::{Updated, state_of, update};
-use crate::store::{
-    KnownRevocation, ReaderMark, Redis, RevocationPage, RevocationValue, StoredRevocation,
-};
+use crate::store::{KnownRevocation, ReaderMark, Redis, RevocationPage, RevocationValue};
 
 /// Reads of a list that changes while it is read in parts.
 const TRIES: usize = 5;
@@ -23,11 +21,20 @@ const PUT_BACK_AT_ONCE: usize = 2_000;
 /// States that a replica proves to know: those that have changed last. A command waits seconds for its own among them.
 const PROVEN: usize = 32;
 
+/// How long a replica keeps what has ended by its clock, which may be ahead for a while. It passes by the monotonic clock.
+const ENDED_KEPT: Duration = Duration::from_hours(24);
+/// The most names that a replica keeps because they may not have ended.
+const MOST_KNOWN: usize = 2 * RevocationList::MOST;
+
 /// The shared list, as this replica knows it.
 #[derive(Debug, Default)]
 pub(crate) struct SharedRevocations {
-    /// The states of all names, by their ids: all that this replica has ever read, until they end.
+    /// The states of all names, by their ids: all that this replica has ever read, until a day after their end.
     known: HashMap<String, RevocationState>,
+    /// Those of them that have ended, each with the time at which that was seen.
+    ended: HashMap<String, Instant>,
+    /// When this replica looked last, by its clock.
+    looked: DateTime<Utc>,
     /// The version of the list that has all of `known`, and that `known` has all of; empty if there is none.
     version: String,
     /// Whether `known` has something that the last list returned had not.
@@ -112,8 +119,12 @@ impl SharedRevocations {
         let mark = redis.reader_mark(&self.version, &known.collect::<Vec<_>>());
         let before = std::mem::replace(&mut self.mark, mark);
         let reader = (&self.mark.clone(), &before);
-        let known = std::mem::take(&mut self.version);
-        self.known.retain(|_, state| state.kept_until() > now);
+        let mut known = std::mem::take(&mut self.version);
+        if now < std::mem::replace(&mut self.looked, now) {
+            // The clock was set back: what had ended may not have, and Redis may lack it.
+            known.clear();
+        }
+        self.forget_ended(now);
         let mut look = Look::default();
         let read = read_list(redis, &known, reader, |value| self.join(&mut look, value, now)).await;
         let read = match read {
@@ -123,8 +134,11 @@ impl SharedRevocations {
             }
             Some(ReadVersion::Read(version)) => {
                 self.unreadable = look.unreadable;
-                let lost = self.known.keys().filter(|id| !look.ids.contains(*id));
-                look.lacking.extend(lost.map(|id| Lacking { id: id.clone(), there: None }));
+                let lost = self
+                    .known
+                    .iter()
+                    .filter(|(id, state)| state.kept_until() > now && !look.ids.contains(*id));
+                look.lacking.extend(lost.map(|(id, _)| Lacking { id: id.clone(), there: None }));
                 self.put_back(redis, look.lacking, now).await.map(|changed| (version, changed))
             }
             None => None,
@@ -139,10 +153,39 @@ impl SharedRevocations {
         if read.is_some() { Polled::Unchanged } else { Polled::Unreachable }
     }
 
+    /// Forgets what has ended for long. Whether something has ended by the clock as it is now is judged by each who asks.
+    fn forget_ended(&mut self, now: DateTime<Utc>) {
+        let (moment, ended) = (Instant::now(), &mut self.ended);
+        self.known.retain(|id, state| {
+            if state.kept_until() > now {
+                ended.remove(id);
+                return true;
+            }
+            match ended.get(id) {
+                Some(since) if moment.duration_since(*since) >= ENDED_KEPT => {
+                    ended.remove(id);
+                    return false;
+                }
+                Some(_) => {}
+                None => drop(ended.insert(id.clone(), moment)),
+            }
+            true
+        });
+        let excess = self.known.len().saturating_sub(MOST_KNOWN);
+        if excess > 0 {
+            let mut oldest: Vec<_> = ended.iter().map(|(id, since)| (*since, id.clone())).collect();
+            oldest.sort_unstable();
+            for (_, id) in oldest.into_iter().take(excess) {
+                self.known.remove(&id);
+                self.ended.remove(&id);
+            }
+        }
+    }
+
     /// Adds the changes of the last look, whose list is active now.
     fn note_recent(&mut self) {
         let mut changed = std::mem::take(&mut self.changed);
-        // Of a whole list that was read at once the latest, as far as the clock of Redis tells.
+        // Of a whole list that was read at once the latest, as far as the clocks of the commands tell.
         let known = &self.known;
         changed.sort_by_cached_key(|id| known.get(id).map(RevocationState::last_revision));
         for id in changed.split_off(changed.len().saturating_sub(PROVEN)) {
@@ -158,9 +201,6 @@ impl SharedRevocations {
         let Some(state) = state_of(&value) else {
             return look.unreadable.add(value.remaining, self.known.get(&value.id), now);
         };
-        if state.kept_until() <= now {
-            return;
-        }
         let known = self.known.get(&value.id);
         let joined = known.map_or_else(|| state.clone(), |known| known.join(&state));
         let (is_new, lacks) = (known != Some(&joined), joined != state);
@@ -168,8 +208,9 @@ impl SharedRevocations {
         if is_new || lacks {
             self.changed.push(value.id.clone());
         }
+        let has_ended = joined.kept_until() <= now;
         self.known.insert(value.id.clone(), joined);
-        if lacks {
+        if lacks && !has_ended {
             look.lacking.push(Lacking { id: value.id.clone(), there: Some(value) });
         }
     }
@@ -192,8 +233,7 @@ impl SharedRevocations {
         for Lacking { id, there } in lacking.into_iter().take(PUT_BACK_AT_ONCE) {
             let Some(known) = self.known.get_mut(&id) else { continue };
             self.changed.push(id.clone());
-            let there = StoredRevocation { now: 0, value: there };
-            let updated = update(redis, &id, there, now, |_, there| {
+            let updated = update(redis, &id, there, now, |there| {
                 let Some(value) = there else { return Some(known.clone()) };
                 // What nobody can read here may be of a key that is being rolled out.
                 let there = state_of(value)?;

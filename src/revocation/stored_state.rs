@@ -8,9 +8,7 @@ use super::entry::Revocation;
 use super::revoked::Revoked;
 use super::shared::SharedRevocations;
 use super::state::RevocationState;
-use crate::store::{
-    KnownRevocation, Redis, ReplaceOutcome, RevocationReader, RevocationValue, StoredRevocation,
-};
+use crate::store::{KnownRevocation, Redis, ReplaceOutcome, RevocationReader, RevocationValue};
 
 /// Changes of others that come between a read and a write of one value, before that counts as a failure.
 const MAX_CONFLICTS: usize = 100;
@@ -58,13 +56,13 @@ impl SharedRevocations {
     ) -> Option<RevokeOutcome> {
         let (id, mut longer) = (id_of(redis, revocation.what()), None);
         let there = redis.stored_revocation(&id).await?;
-        let updated = update(redis, &id, there, now, |redis_now, there| {
+        let updated = update(redis, &id, there, now, |there| {
             let before = there.and_then(state_of);
             let held = before.as_ref().and_then(|before| before.active(now));
             longer = held.map(|held| held.until()).filter(|until| *until > revocation.until());
             longer
                 .is_none()
-                .then(|| RevocationState::revoke(before.as_ref(), revocation.clone(), redis_now))
+                .then(|| RevocationState::revoke(before.as_ref(), revocation.clone(), now))
         });
         let updated = updated.await?;
         Some(match (updated, longer) {
@@ -78,11 +76,11 @@ impl SharedRevocations {
     pub(crate) async fn undo(redis: &Redis, what: &Revoked, now: DateTime<Utc>) -> Option<bool> {
         let id = id_of(redis, what);
         let there = redis.stored_revocation(&id).await?;
-        let updated = update(redis, &id, there, now, |redis_now, there| {
+        let updated = update(redis, &id, there, now, |there| {
             let value = there?;
             match state_of(value) {
                 Some(state) => state.active(now).is_some().then(|| state.undo()),
-                None => Some(RevocationState::undo_unknown(redis_now, now + UNKNOWN_LIFE)),
+                None => Some(RevocationState::unknown(now + UNKNOWN_LIFE)),
             }
         });
         Some(match updated.await? {
@@ -95,7 +93,7 @@ impl SharedRevocations {
     /// its end. One that has read it all the same puts it back. Returns whether there was one that this program can decrypt.
     pub(crate) async fn remove(redis: &Redis, what: &Revoked, now: DateTime<Utc>) -> Option<bool> {
         let id = id_of(redis, what);
-        let Some(value) = redis.stored_revocation(&id).await?.value else { return Some(false) };
+        let Some(value) = redis.stored_revocation(&id).await? else { return Some(false) };
         if state_of(&value).is_none_or(|state| state.active(now).is_none()) {
             return Some(false);
         }
@@ -110,7 +108,7 @@ impl SharedRevocations {
         now: DateTime<Utc>,
     ) -> Option<CurrentState> {
         let id = id_of(redis, what);
-        let Some(value) = redis.stored_revocation(&id).await?.value else {
+        let Some(value) = redis.stored_revocation(&id).await? else {
             return Some(CurrentState::Nothing);
         };
         Some(match state_of(&value) {
@@ -132,20 +130,20 @@ pub(super) enum Updated {
     Full,
 }
 
-/// Replaces a value by what `change` makes of it at the time of Redis, and again of another one that is there meanwhile.
+/// Replaces a value by what `change` makes of it, and again of another one that is there meanwhile.
 pub(super) async fn update(
     redis: &Redis,
     id: &str,
-    mut there: StoredRevocation,
+    mut there: Option<RevocationValue>,
     now: DateTime<Utc>,
-    mut change: impl FnMut(u64, Option<&RevocationValue>) -> Option<RevocationState>,
+    mut change: impl FnMut(Option<&RevocationValue>) -> Option<RevocationState>,
 ) -> Option<Updated> {
     for _ in 0..MAX_CONFLICTS {
-        let Some(state) = change(there.now, there.value.as_ref()) else {
+        let Some(state) = change(there.as_ref()) else {
             return Some(Updated::Left);
         };
         let life = (state.kept_until() - now).to_std().unwrap_or_default();
-        let (before, written) = (there.value.as_ref(), state.write());
+        let (before, written) = (there.as_ref(), state.write());
         let outcome = redis.replace_revocation(id, before, Some(&written), life).await?;
         there = match outcome {
             ReplaceOutcome::Done => return Some(Updated::Done),

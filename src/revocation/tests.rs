@@ -55,7 +55,8 @@ impl Server {
         let prefix = format!("test-{}", self.prefixes.fetch_add(1, Ordering::Relaxed));
         let store = self.store(&prefix, 1).await;
         let raw = self.try_connect().await.unwrap();
-        List { store, raw, prefix, start: Clock::system().now(), replicas: Vec::new() }
+        let (start, commands_ahead) = (Clock::system().now(), TimeDelta::zero());
+        List { store, raw, prefix, start, commands_ahead, replicas: Vec::new() }
     }
 
     async fn store(&self, prefix: &str, key: u8) -> Store {
@@ -89,6 +90,8 @@ struct List {
     raw: MultiplexedConnection,
     prefix: String,
     start: DateTime<Utc>,
+    /// How far the clock of commands is ahead.
+    commands_ahead: TimeDelta,
     replicas: Vec<Replica>,
 }
 
@@ -96,6 +99,8 @@ struct List {
 struct Replica {
     shared: SharedRevocations,
     active: RevocationList,
+    /// How far its clock is ahead.
+    ahead: TimeDelta,
 }
 
 /// Both keys as they were; `None` for a key that was not there.
@@ -119,17 +124,19 @@ impl List {
         let until = self.start + TimeDelta::hours(hours);
         let reason = reason.parse().unwrap();
         let revocation = Revocation::new(user(name), until, reason, self.start).unwrap();
-        SharedRevocations::revoke(self.redis(), &revocation, self.start).await.unwrap()
+        let now = self.start + self.commands_ahead;
+        SharedRevocations::revoke(self.redis(), &revocation, now).await.unwrap()
     }
 
     async fn undo(&self, name: &str) -> bool {
-        SharedRevocations::undo(self.redis(), &user(name), self.start).await.unwrap()
+        let now = self.start + self.commands_ahead;
+        SharedRevocations::undo(self.redis(), &user(name), now).await.unwrap()
     }
 
     async fn look(&mut self, replica: usize) {
         let redis = self.store.shared().unwrap();
-        let Replica { shared, active } = &mut self.replicas[replica];
-        match shared.poll(redis, self.start).await {
+        let Replica { shared, active, ahead } = &mut self.replicas[replica];
+        match shared.poll(redis, self.start + *ahead).await {
             Polled::Changed(list) => *active = list,
             Polled::Unchanged => {}
             Polled::Unreachable => panic!("Redis does not answer"),
@@ -436,6 +443,62 @@ async fn a_damaged_value_is_reported_by_all_and_is_taken_back_by_the_command() {
     }
 }
 
+/// The clock that numbered the revocation that was taken back was ahead.
+#[tokio::test]
+async fn what_was_taken_back_by_a_clock_that_was_ahead_lifts_no_later_revocation() {
+    let server = Server::start().await;
+    let mut list = list_of_two(&server).await;
+    list.commands_ahead = TimeDelta::hours(2);
+    list.revoke("alice", 12, "").await;
+    assert!(list.undo("alice").await);
+    let before = list.snapshot().await;
+    list.commands_ahead = TimeDelta::zero();
+    list.restore(&[None, None]).await;
+    list.revoke("alice", 1, "").await;
+    list.settle().await;
+    list.restore(&before).await;
+    list.settle().await;
+    list.replicas.push(Replica::default());
+    list.settle().await;
+    assert_eq!(list.hours("alice"), [Some(1); 3]);
+    assert!(list.undo("alice").await);
+    list.settle().await;
+    assert_eq!(list.hours("alice"), [None; 3]);
+}
+
+/// What has ended by it is kept: Redis may lose its data meanwhile, and may have another list when the clock is right again.
+#[tokio::test]
+async fn a_replica_whose_clock_is_ahead_for_a_while_forgets_nothing() {
+    let server = Server::start().await;
+    let mut list = list_of_two(&server).await;
+    for is_restarted in [false, true] {
+        list.revoke("alice", 1, "").await;
+        list.revoke("bob", 1, "").await;
+        list.undo("bob").await;
+        list.settle().await;
+        let [values, times] = list.keys();
+        for replica in &mut list.replicas {
+            replica.ahead = TimeDelta::days(400);
+        }
+        if is_restarted {
+            list.replicas[0] = Replica { ahead: TimeDelta::days(400), ..Replica::default() };
+        }
+        list.settle().await;
+        let () = list.run("DEL", &[&values, &times]).await;
+        list.revoke("carol", 1_000, "").await;
+        list.settle().await;
+        for replica in &mut list.replicas {
+            replica.ahead = TimeDelta::zero();
+        }
+        list.settle().await;
+        list.replicas.push(Replica::default());
+        list.look(2).await;
+        assert_eq!(list.hours("alice"), [Some(1); 3], "restarted: {is_restarted}");
+        assert_eq!(list.hours("bob"), [None; 3], "restarted: {is_restarted}");
+        list.replicas.truncate(2);
+    }
+}
+
 /// What happens to the list, its replicas and its Redis.
 #[derive(Clone, Debug)]
 enum Event {
@@ -458,6 +521,15 @@ enum Event {
     Lose {
         key: usize,
     },
+    /// The clock of the commands is ahead, or right again.
+    Commands {
+        hours_ahead: i64,
+    },
+    /// That of a replica.
+    Clock {
+        replica: usize,
+        hours_ahead: i64,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -469,6 +541,10 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Snapshot),
         2 => Just(Event::Restore),
         1 => (0..2_usize).prop_map(|key| Event::Lose { key }),
+        1 => (0..3_i64).prop_map(|hours_ahead| Event::Commands { hours_ahead }),
+        1 => (0..2_usize, 0..2_i64).prop_map(|(replica, one)| {
+            Event::Clock { replica, hours_ahead: 10_000 * one }
+        }),
     ]
 }
 
@@ -497,7 +573,8 @@ async fn run(server: &Server, events: &[Event]) {
             }
             Event::Look { replica } => list.look(replica).await,
             Event::Restart { replica } => {
-                list.replicas[replica] = Replica::default();
+                let ahead = list.replicas[replica].ahead;
+                list.replicas[replica] = Replica { ahead, ..Replica::default() };
                 refused.retain(|(one, _), _| *one != replica);
             }
             Event::Snapshot => snapshot = list.snapshot().await,
@@ -505,6 +582,10 @@ async fn run(server: &Server, events: &[Event]) {
             Event::Lose { key } => {
                 let keys = list.keys();
                 let () = list.run("DEL", &[&keys[key]]).await;
+            }
+            Event::Commands { hours_ahead } => list.commands_ahead = TimeDelta::hours(hours_ahead),
+            Event::Clock { replica, hours_ahead } => {
+                list.replicas[replica].ahead = TimeDelta::hours(hours_ahead);
             }
         }
         refused.retain(|(_, name), (_, made)| *made >= undone[*name]);
@@ -521,6 +602,9 @@ async fn run(server: &Server, events: &[Event]) {
                 refused.insert((replica, name), now);
             }
         }
+    }
+    for replica in &mut list.replicas {
+        replica.ahead = TimeDelta::zero();
     }
     list.settle().await;
     for ((_, name), (hours, _)) in refused {

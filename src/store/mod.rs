@@ -34,7 +34,6 @@ pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};
 pub(crate) use revocations::{
     KnownRevocation, ReaderMark, ReplaceOutcome, RevocationPage, RevocationReader, RevocationValue,
-    StoredRevocation,
 };
 pub(crate) use settings::{RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};

@@ -46,20 +46,12 @@ pub(crate) struct RevocationValue {
     stored: Vec<u8>,
 }
 
-/// What Redis has under one id.
-#[derive(Debug)]
-pub(crate) struct StoredRevocation {
-    /// The time of Redis, in milliseconds.
-    pub(crate) now: u64,
-    pub(crate) value: Option<RevocationValue>,
-}
-
 /// What became of a value that was to replace another.
 #[derive(Debug)]
 pub(crate) enum ReplaceOutcome {
     Done,
     /// Another value is there: nothing was replaced.
-    Changed(StoredRevocation),
+    Changed(Option<RevocationValue>),
     Full,
 }
 
@@ -96,7 +88,7 @@ pub(crate) struct RevocationReader {
 }
 
 /// The result of `revocations.lua`.
-type RawRevocations = (String, u64, u8, usize, Vec<Vec<u8>>, i64);
+type RawRevocations = (String, u8, usize, Vec<Vec<u8>>, i64);
 
 impl Redis {
     /// This replica's id among the readers of the list.
@@ -144,7 +136,7 @@ impl Redis {
             reader.0.as_bytes(),
             before.0.as_bytes(),
         ];
-        let (version, _, is_known, taken, entries, _) = self.revocations(&arguments).await?;
+        let (version, is_known, taken, entries, _) = self.revocations(&arguments).await?;
         let values = entries.as_chunks::<3>().0.iter().map(|[id, stored, millis]| {
             let millis = std::str::from_utf8(millis).ok().and_then(|text| text.parse().ok());
             // One whose end is unknown does not end.
@@ -162,10 +154,10 @@ impl Redis {
         self.names.id(parts)
     }
 
-    /// What Redis has under this id.
-    pub(crate) async fn stored_revocation(&self, id: &str) -> Option<StoredRevocation> {
-        let (_, now, _, _, values, _) = self.revocations(&[b"get", id.as_bytes()]).await?;
-        Some(self.stored(now, id, values))
+    /// What Redis has under this id; `None` inside if there is nothing.
+    pub(crate) async fn stored_revocation(&self, id: &str) -> Option<Option<RevocationValue>> {
+        let (_, _, _, values, _) = self.revocations(&[b"get", id.as_bytes()]).await?;
+        Some(self.stored(id, values))
     }
 
     /// Replaces what was read under this id, if that is still there; removes it if there is no new value.
@@ -188,9 +180,9 @@ impl Redis {
             most.as_bytes(),
             version.as_bytes(),
         ];
-        let (_, now, done, _, values, _) = self.revocations(&arguments).await?;
+        let (_, done, _, values, _) = self.revocations(&arguments).await?;
         Some(match done {
-            0 => ReplaceOutcome::Changed(self.stored(now, id, values)),
+            0 => ReplaceOutcome::Changed(self.stored(id, values)),
             1 => ReplaceOutcome::Done,
             _ => ReplaceOutcome::Full,
         })
@@ -199,7 +191,7 @@ impl Redis {
     /// The replicas that read the list.
     pub(crate) async fn revocation_readers(&self) -> Option<RevocationReaders> {
         let most = MAX_READERS.to_string();
-        let (version, _, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
+        let (version, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
         let own = self.names_by_key.first().map(Names::key_id).unwrap_or_default();
         let mut readers = RevocationReaders { version, replicas: BTreeMap::new() };
         // In the order of their times: of two of one replica the later one counts.
@@ -224,14 +216,13 @@ impl Redis {
             script.arg(*argument);
         }
         let raw: RawRevocations = self.connection.run(StoreOperation::Revocations, &script).await?;
-        self.report_replaced(StoreOperation::Revocations, raw.5);
+        self.report_replaced(StoreOperation::Revocations, raw.4);
         Some(raw)
     }
 
-    fn stored(&self, now: u64, id: &str, values: Vec<Vec<u8>>) -> StoredRevocation {
+    fn stored(&self, id: &str, values: Vec<Vec<u8>>) -> Option<RevocationValue> {
         let stored = values.into_iter().next().filter(|stored| !stored.is_empty());
-        let value = stored.map(|stored| self.value(id.to_owned(), stored, MAX_LIFE));
-        StoredRevocation { now, value }
+        stored.map(|stored| self.value(id.to_owned(), stored, MAX_LIFE))
     }
 
     fn value(&self, id: String, stored: Vec<u8>, remaining: Duration) -> RevocationValue {

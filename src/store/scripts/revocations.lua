@@ -6,7 +6,7 @@
 -- ARGV: `read`, `get`, `replace` or `readers`; then for `read`: the known version, the number of values to skip, the most to
 -- return, the reader as it describes itself and as it did before, both empty for none; for `get`: id; for `replace`: id, the value that is replaced (empty: none), the new value (empty: it is removed), its lifetime in
 -- milliseconds, the most values, the new version; for `readers`: the most to return.
--- Returns: the version, the time in milliseconds, the result (`read`: 1 if the version is the known one; `replace`: 0 if another
+-- Returns: the version, the result (`read`: 1 if the version is the known one; `replace`: 0 if another
 -- value is there, 1 if it was done, 2 without space), the number of ids that were read, the values (`read`: ids, values and
 -- milliseconds left in turn; `get` and a `replace` that was not done: the one that is there; `readers`: the replicas of the
 -- last seconds), the number of foreign values.
@@ -113,4 +113,4 @@ elseif action == 'replace' then
   redis.call('PEXPIRE', KEYS[1], longest)
   redis.call('PEXPIRE', KEYS[2], longest)
 end
-return {version, now, done, read, values, foreign}
+return {version, done, read, values, foreign}
