@@ -13,6 +13,7 @@ use super::SignatureAlgorithm;
 use super::address::KeyAddress;
 use super::configured_keys::{ConfiguredKeys, JwksEndpoint};
 use super::issuer::Issuer;
+use super::json::from_object;
 use super::jwks::{Jwks, KeyProblem, without_mark};
 use crate::outbound::{self, BodyError, Egress, ProxyError};
 
@@ -128,26 +129,10 @@ impl Fetcher {
             JwksEndpoint::KeySet(address) => self.get(address).await?,
             JwksEndpoint::Discovery(address) => {
                 let description = self.get(address).await?;
-                self.get(&self.named_by(&description, address)?).await?
+                self.get(&named_by(&description, &self.issuer, address)?).await?
             }
         };
         Jwks::from_jwks(&json, &self.algorithms).map_err(FetchProblem::Jwks)
-    }
-
-    /// The `jwks_uri` of the discovery document, if the document is the issuer's own (OpenID Connect Discovery 1.0
-    /// §4.3).
-    fn named_by(&self, json: &[u8], address: &KeyAddress) -> Result<KeyAddress, FetchProblem> {
-        #[derive(Deserialize)]
-        struct Description {
-            issuer: String,
-            jwks_uri: String,
-        }
-        let description: Description =
-            serde_json::from_slice(without_mark(json)).map_err(FetchProblem::NoDescription)?;
-        if description.issuer != self.issuer {
-            return Err(FetchProblem::OtherIssuer);
-        }
-        address.named_by_this(&description.jwks_uri).ok_or(FetchProblem::KeysElsewhere)
     }
 
     async fn get(&self, address: &KeyAddress) -> Result<Vec<u8>, FetchProblem> {
@@ -168,6 +153,26 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchProblem> {
         BodyError::TooLong(_) => FetchProblem::TooLong,
         BodyError::Broken(error) => unreachable(error),
     })
+}
+
+/// The `jwks_uri` of the discovery document, if the document is the issuer's own (OpenID Connect Discovery 1.0
+/// §4.3).
+pub(super) fn named_by(
+    json: &[u8],
+    issuer: &str,
+    address: &KeyAddress,
+) -> Result<KeyAddress, FetchProblem> {
+    #[derive(Deserialize)]
+    struct Description {
+        issuer: String,
+        jwks_uri: String,
+    }
+    let description: Description =
+        from_object(without_mark(json)).map_err(FetchProblem::NoDescription)?;
+    if description.issuer != issuer {
+        return Err(FetchProblem::OtherIssuer);
+    }
+    address.named_by_this(&description.jwks_uri).ok_or(FetchProblem::KeysElsewhere)
 }
 
 /// Without the URL: its query may contain secrets.

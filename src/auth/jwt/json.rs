@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -86,6 +86,14 @@ impl Json {
 impl<'de> Deserialize<'de> for Claims {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Members::deserialize(deserializer)?.read(0).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// Reads an object, and no list: serde would take its items as the members of a struct, in their order.
+pub(super) fn from_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    match json.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(json),
+        Some(_) | None => Err(serde_json::Error::custom("it is no object")),
     }
 }
 

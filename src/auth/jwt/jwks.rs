@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::json::from_object;
 use super::jwk::{self, FaultyKey};
 use super::parsed::Parsed;
 use super::{JwtProblem, SignatureAlgorithm};
@@ -64,8 +65,7 @@ impl Jwks {
         struct Set {
             keys: Vec<Value>,
         }
-        let json = without_mark(json);
-        let set: Set = serde_json::from_slice(json).map_err(KeyProblem::NotAKeySet)?;
+        let set: Set = from_object(without_mark(json)).map_err(KeyProblem::NotAKeySet)?;
         let mut read = Self::default();
         for (at, key) in set.keys.iter().enumerate() {
             match jwk::read(key, algorithms) {

@@ -2,11 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::JwtProblem;
-use super::json::{Claims, Json};
+use super::json::{Claims, Json, from_object};
 use super::problem::{JwtRefusal, shown};
 
 /// The parts of a token, each parsed once: what is verified is what is used afterwards.
@@ -72,7 +72,7 @@ impl Header {
     }
 }
 
-fn json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, JwtProblem> {
+fn json<T: DeserializeOwned>(part: &str) -> Result<T, JwtProblem> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtProblem::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| JwtProblem::Malformed)
+    from_object(&bytes).map_err(|_| JwtProblem::Malformed)
 }

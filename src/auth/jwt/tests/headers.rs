@@ -104,3 +104,26 @@ fn a_kid_is_compared_exactly() {
         assert_eq!(refused, JwtProblem::UnknownKey, "{kid:?}");
     }
 }
+
+/// serde reads a list as the members of a struct, in their order.
+#[test]
+fn a_list_is_no_header_no_key_set_and_no_discovery_document() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let parts = [r#"["HS256","JWT",null]"#.to_owned(), good().to_string()];
+    let message = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let key = EncodingKey::from_secret(SECRET);
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
+    let token = format!("{message}.{}", signature.unwrap()).into();
+    let refused = issuers(issuer(NAME)).verify(&token, now());
+    assert_eq!(refused.unwrap_err(), JwtProblem::Malformed);
+
+    let set = json!([[signer(0, "one").jwk()]]).to_string();
+    let read = Jwks::from_jwks(set.as_bytes(), &algorithms(&["ES256"]));
+    assert!(matches!(read, Err(KeyProblem::NotAKeySet(_))), "{read:?}");
+
+    let described = json!([NAME, "https://keys.example.com/jwks"]).to_string();
+    let address = KeyAddress::of_discovery(NAME).unwrap();
+    let named = fetch::named_by(described.as_bytes(), NAME, &address);
+    assert!(matches!(named, Err(FetchProblem::NoDescription(_))), "{named:?}");
+}
