@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use memchr::memchr;
 use ppp::{v1, v2};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -18,10 +19,10 @@ const MAX_LINE: usize = 107;
 
 /// A parsed header.
 #[derive(Debug, Eq, PartialEq)]
-struct Header {
-    length: usize,
+pub(in crate::server) struct Header {
+    pub(in crate::server) length: usize,
     /// `None` where the proxy itself is the client, as in its health checks.
-    source: Option<SocketAddr>,
+    pub(in crate::server) source: Option<SocketAddr>,
 }
 
 /// Reads the header and returns the client's address; it is `proxy` where the proxy itself is the client.
@@ -58,15 +59,20 @@ async fn read_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Proxy
 }
 
 /// Parses a header at the start of `bytes`: `Some(None)` if it is incomplete, `None` if it is invalid.
-fn parse(bytes: &[u8]) -> Option<Option<Header>> {
+pub(in crate::server) fn parse(bytes: &[u8]) -> Option<Option<Header>> {
     let prefix = v1::PROTOCOL_PREFIX.as_bytes();
     let start = &prefix[..prefix.len().min(bytes.len())];
     if bytes.starts_with(start) {
         let line = &bytes[..bytes.len().min(MAX_LINE)];
-        if !line.contains(&b'\n') {
+        let Some(end) = memchr(b'\n', line) else {
             return (bytes.len() < MAX_LINE).then_some(None);
-        }
+        };
+        // The header is its first line, however many bytes have arrived: `ppp` would read on to the first CR.
+        let line = &line[..=end];
         let header = v1::Header::try_from(line).ok()?;
+        if !line.ends_with(b"\r\n") || header.header.len() != line.len() {
+            return None;
+        }
         let source = match header.addresses {
             v1::Addresses::Tcp4(v4) => Some((v4.source_address, v4.source_port).into()),
             v1::Addresses::Tcp6(v6) => Some((v6.source_address, v6.source_port).into()),
@@ -142,6 +148,9 @@ mod tests {
             b"PROXY TCP4 192.0.2.1\r\n".to_vec(),
             b"PROXY TCP4 999.0.2.1 198.51.100.1 4711 443\r\n".to_vec(),
             b"PROXY TCP4 192.0.2.1 198.51.100.1 4711 443\n".to_vec(),
+            b"PROXY TCP4 192.0.2.1 198.51.100.1 4711 443 \n".to_vec(),
+            b"PROXY UNKNOWN \n".to_vec(),
+            b"PROXY UNKNOWN a\n b\r\n".to_vec(),
             format!("PROXY UNKNOWN {}", "x".repeat(100)).into_bytes(),
             v2(1, 0x11, &[1, 2, 3]),
             v2(7, 0x11, &[0; 12]),
