@@ -140,9 +140,9 @@ impl ClaimsSeal {
 }
 
 impl UploadClaims {
-    /// Until when the upload can be reported.
+    /// Until when the upload can be reported. A form may end with the calendar.
     pub(crate) fn report_until(&self) -> DateTime<Utc> {
-        self.expires_at + REPORT_GRACE
+        self.expires_at.checked_add_signed(REPORT_GRACE).unwrap_or(self.expires_at)
     }
 
     pub(super) fn to_json(&self) -> SecretSlice<u8> {
@@ -227,6 +227,12 @@ pub(super) mod tests {
         let second = TimeDelta::seconds(1);
         assert!(seal(&[1]).open(&text, last - second).is_ok());
         assert_eq!(seal(&[1]).open(&text, last), Err(ClaimsProblem::Expired));
+    }
+
+    #[test]
+    fn a_form_that_ends_with_the_calendar_is_reported_until_then() {
+        let claims = UploadClaims { expires_at: DateTime::<Utc>::MAX_UTC, ..claims() };
+        assert_eq!(claims.report_until(), DateTime::<Utc>::MAX_UTC);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
@@ -11,7 +11,6 @@ use super::entry::{Reason, Revocation};
 use super::list::RevocationList;
 use super::revoked::{Revoked, RevokedKind};
 use crate::telemetry::is_hidden;
-use appserver_domain::clock::Stamp;
 
 /// The most problems that are listed.
 const LISTED: usize = 100;
@@ -83,12 +82,12 @@ pub(crate) fn parse_file(
 /// The row that [`parse_file`] reads as this revocation.
 pub(crate) fn write_row(revocation: &Revocation) -> String {
     let what = revocation.what();
-    let until = Stamp::of(revocation.until());
+    // With its fraction of a second, if it has one: the row must not end earlier.
+    let until = revocation.until().to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let mut row = format!(
-        "[[revoked]]\n{} = {}\nuntil = {}\n",
+        "[[revoked]]\n{} = {}\nuntil = {until}\n",
         what.kind().as_str(),
-        quoted(&what.name()),
-        until.as_str()
+        quoted(&what.name())
     );
     let reason = revocation.reason().as_str();
     if !reason.is_empty() {
@@ -255,6 +254,14 @@ until = 2015-01-01T00:00:00Z
         until = 2016-01-14T00:00:00Z
         reason = 'stolen "phone"'
         "#);
+    }
+
+    /// A row that ended earlier would be lifted before the revocation that it is written for.
+    #[test]
+    fn a_revocation_that_ends_within_a_second_is_written_with_its_fraction() {
+        let text = "[[revoked]]\nclient = \"photo-app\"\nuntil = 2016-01-14T00:00:00.250Z\n";
+        let read = parse_file(text, now()).unwrap().list;
+        assert_eq!(read.iter().map(|one| write_row(one)).collect::<String>(), text);
     }
 
     #[test]
