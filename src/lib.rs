@@ -21,6 +21,8 @@ mod decision;
 #[cfg(feature = "emulator")]
 mod dev;
 mod doctor;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod grant;
 mod http;
 mod json_member;

@@ -2,7 +2,7 @@
 # The test command: installs what the tests need and this machine lacks, then runs the named parts, or all of the
 # default ones, and prints how long each took.
 #
-#   tests/all.sh                 everything but `supply-chain`, `chaos` and `release`
+#   tests/all.sh                 everything but `supply-chain`, `chaos`, `release` and `fuzz`
 #   tests/all.sh lints unit      these parts, in this order
 #   tests/all.sh --list          the names
 set -euo pipefail
@@ -63,15 +63,18 @@ install_needs() {
 }
 
 default_parts=(scripts format lints unit sdk oidc tls openapi setup deploy doc page docs bench)
-other_parts=(supply-chain chaos release)
+other_parts=(supply-chain chaos release fuzz)
 
-scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh benches/*/*.sh deploy/*.sh .ci/run; }
+scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh benches/*/*.sh deploy/*.sh fuzz/*.sh .ci/run; }
 
-format() { cargo fmt --all --check; }
+format() {
+  cargo fmt --all --check
+  cargo fmt --check --manifest-path fuzz/Cargo.toml
+}
 
 # With and without the emulator, benchmarks included.
 lints() {
-  cargo clippy --locked --workspace --all-targets --features bench -- -D warnings
+  cargo clippy --locked --workspace --all-targets --features bench,fuzz -- -D warnings
   cargo clippy --locked --no-default-features --all-targets -- -D warnings
 }
 
@@ -118,6 +121,12 @@ chaos() { tests/chaos.sh; }
 # Two release builds in different folders, which must be equal, with what is published beside them. Not a default part: it
 # compiles everything twice with optimisation, and two tools.
 release() { deploy/release.sh; }
+
+# Every fuzz target for 20 seconds. Not a default part: it compiles everything once more, and takes some ten minutes.
+fuzz() {
+  need g++ g++
+  fuzz/run.sh --seconds 20
+}
 
 run() {
   local began=$SECONDS

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 
 pub(crate) use caller::{Caller, JwtId};
 pub(crate) use certificate::{CertificateName, CertificateNames};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use jwt::fuzz_jwt;
 pub(crate) use jwt::{
     ClaimKind, ClaimPath, ClaimRule, ConfiguredKeys, FetchProblem, Issuer, IssuerTlsError, Issuers,
     Jwks, JwksEndpoint, JwtRefusal, KeyAddress, LONGEST_TOKEN, NamedClaim, RefreshPolicy,
@@ -19,6 +21,8 @@ pub(crate) use jwt::{
 };
 pub(crate) use presented_credential::PresentedCredential;
 pub(crate) use secret::{ClientSecret, SecretHash};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use ticket::fuzz_ticket;
 pub(crate) use ticket::{Ticket, TicketId, TicketProblem, TicketSeal};
 
 use chrono::{DateTime, Utc};

@@ -10,6 +10,8 @@ mod deliveries;
 mod error;
 mod first_outcomes;
 mod forward;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_callback;
 mod key_cache;
 mod key_url;
 mod outcome;

@@ -33,6 +33,8 @@ use clap::{Parser, Subcommand};
 use crate::config;
 use crate::telemetry::{escaped, log_panics};
 use appserver_domain::ClientId;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use audit::fuzz_audit;
 use config_files::ConfigFiles;
 use failure::Failure;
 use output::note;

@@ -3,6 +3,8 @@
 //! An answer serves only requests of which every byte that the hook gets, except the request id, is the same.
 
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_decision;
 mod hook;
 mod hook_answer;
 mod hook_client;

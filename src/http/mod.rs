@@ -28,6 +28,8 @@ pub(crate) use dev_pages::WithDevPages;
 pub(crate) use middleware::cors::{Cors, Origin};
 pub(crate) use public_url::PublicUrl;
 pub(crate) use routes::router;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use v1::fuzz_token_request;
 pub(crate) use v1::oss_callback::PATH as CALLBACK_PATH;
 pub(crate) use v1::ticket_rules::TicketRules;
 #[cfg(feature = "bench")]

@@ -5,6 +5,8 @@
 
 mod entry;
 mod file_format;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_revocation;
 mod list;
 mod revocations;
 mod revoked;

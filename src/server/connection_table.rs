@@ -327,7 +327,7 @@ impl OpenConnection {
         self.evicted.notified().await;
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn for_tests() -> Arc<Self> {
         let limits = Limits { per_address: None, memory: usize::MAX / 2 };
         let table = ConnectionTable::new(limits, Connections::default());

@@ -9,6 +9,8 @@ mod connection;
 mod connection_table;
 mod fd_limit;
 mod framing;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_server;
 mod handler;
 mod http1;
 mod http2;

@@ -65,7 +65,7 @@ impl ServerSettings {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 impl ServerSettings {
     pub(super) fn for_tests() -> Self {
         Self {

@@ -6,6 +6,8 @@ mod budget;
 mod check;
 mod connector;
 mod deliveries;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_records;
 mod lease;
 mod name;
 mod once;

@@ -13,6 +13,8 @@ mod client;
 mod endpoint;
 mod endpoints;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_sts;
 mod probe;
 mod refusal;
 mod region;

@@ -8,6 +8,8 @@ mod document;
 mod ecs_ram_role;
 mod error;
 mod fetcher;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_upstream;
 mod oidc_token;
 mod renewal;
 mod settings;

@@ -6,6 +6,8 @@
 mod connections;
 mod control;
 mod demo_issuer;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gateway;
 mod metadata;
 mod oss;

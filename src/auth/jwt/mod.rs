@@ -10,6 +10,8 @@ mod claim_path;
 mod claims;
 mod configured_keys;
 mod fetch;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_jwt;
 mod issuer;
 mod json;
 mod jwk;

@@ -4,6 +4,8 @@
 //! caller and the request, never permissions: the present configuration decides these each time the ticket is used.
 
 mod encoding;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_ticket;
 mod seal;
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,13 @@ impl Lines {
         Ok(Self { files, current: 0, wrong: Vec::new() })
     }
 
+    /// The lines of one source.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn of_source(source: impl Read + 'static) -> io::Result<Self> {
+        let file = OpenFile::new("source".to_owned(), decompressed(source)?);
+        Ok(Self { files: vec![file], current: 0, wrong: Vec::new() })
+    }
+
     /// Records the kind of the last line. Unreadable lines are reported, unless the file has no audit line at all.
     pub(super) fn note(&mut self, read: &LineKind<'_>) {
         let Some(file) = self.files.get_mut(self.current) else { return };

@@ -1,6 +1,8 @@
 //! `appserver audit find`.
 
 pub(super) mod entry;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_audit;
 mod lines;
 mod listed;
 pub(super) mod outstanding;

@@ -2,6 +2,8 @@
 
 pub(super) mod explain;
 pub(super) mod fields;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_token_request;
 mod hook_decision;
 mod json_body;
 pub(super) mod no_query;

@@ -29,12 +29,16 @@ mod store;
 mod xml;
 
 pub(crate) use access::Acl;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use actions::fuzz_forms;
 pub use bucket_settings::BucketSettings;
 pub(crate) use callback::{CallbackSender, CallbackSettings, PUBLIC_KEY_PATH};
 pub(crate) use head::check_key;
 pub(crate) use identity::Identities;
 pub use new_account_rules::NewAccountRules;
 pub(crate) use service::routes;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use signature::fuzz_signature;
 pub(crate) use state::Oss;
 pub(crate) use store::Store;
 

@@ -8,6 +8,8 @@ mod form;
 mod form_fields;
 mod form_policy;
 mod form_signature;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_forms;
 mod lists;
 mod multipart;
 mod parts;

@@ -1,5 +1,7 @@
 //! Verifies signatures, with the emulator's own code as in the emulated STS.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_signature;
 mod v1;
 mod v4;
 
