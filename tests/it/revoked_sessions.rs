@@ -251,6 +251,30 @@ async fn a_revoked_users_sessions_are_shut_out_of_oss_and_let_in_again_and_neigh
     story.stop.cancel();
 }
 
+/// A session that signs for all is named in the audit, and its policy is read: that says nothing of the caller's own session.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_audit_has_a_hash_of_is_no_success_of_apply() {
+    let story = Story::begin().await;
+    let (alice, _) = (story.token("alice").await, story.url("alice", ALICES).await);
+    let (code, out, warnings) = story.revoke(&["--apply"]);
+    assert_eq!(code, Some(0), "{out}{warnings}");
+    let audit = story.folder.path().join("audit.jsonl");
+    let lines = std::fs::read_to_string(&audit).unwrap();
+    std::fs::write(&audit, lines.replace("photo-app.alice", "hmac:00ff")).unwrap();
+    let why = "the audit files have 1 session of the caller as hashes alone: ";
+    for (options, fate) in [
+        (&["--undo", "--apply"][..], "whether a bucket still denies these sessions is not known: "),
+        (&["--undo", "--apply", "--whole-grant"], "whether a bucket still denies these sessions"),
+        (&["--apply", "--whole-grant"], "these sessions are not denied access. "),
+    ] {
+        let (code, out, message) = story.revoke(options);
+        assert_eq!(code, Some(2), "{options:?}: {out}{message}");
+        assert!(message.contains(&format!("{why}{fate}")), "{options:?}: {message}");
+        assert_eq!(story.reads(&alice, ALICES).await, "403 AccessDenied", "{options:?}");
+    }
+    story.stop.cancel();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_without_permission_is_told_which_it_needs_and_nothing_changes() {
     let story = Story::begin().await;

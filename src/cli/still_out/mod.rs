@@ -70,12 +70,13 @@ pub(super) fn still_out(
     }
     report::warn_of_unmatched(&found);
     let plan = Plan::of(args, settings, &found, args.whole_grant)?;
-    // What an earlier --whole-grant denied shuts the caller out, too.
-    let left_out = if undo && args.apply {
-        Plan::of(args, settings, &found, true)?.without(&plan)
-    } else {
-        Vec::new()
-    };
+    let (mut unnamed, mut left_out) = (plan.unnamed(), Vec::new());
+    if undo && args.apply {
+        // What an earlier --whole-grant denied shuts the caller out, too.
+        let whole = Plan::of(args, settings, &found, true)?;
+        unnamed = whole.unnamed();
+        left_out = whole.without(&plan);
+    }
     let edit = if undo { PolicyEdit::Restore } else { PolicyEdit::Deny };
     report::print_plan(&plan, edit, args.apply)?;
     let is_examined = !plan.buckets.is_empty() || !left_out.is_empty();
@@ -95,18 +96,21 @@ pub(super) fn still_out(
         plan.buckets.iter().chain(&left_out).any(|one| one.bucket.url().starts_with("https:"));
     let client = BucketPolicyClient::new(key, egress, clock.clone(), verifies_tls);
     let client = client.map_err(|error| Failure::new(EXIT_NOT_EXAMINED, with_causes(&error)))?;
+    let unknown = report::unknown(&found, unnamed, edit);
     block_on(async {
         apply(&client, &plan.buckets, edit).await?;
-        check_restored(&client, &left_out).await
+        check_done(&client, &left_out, unknown).await
     })
 }
 
-/// Fails if sessions that were left alone are still denied access.
-async fn check_restored(
+/// Fails if sessions that were left alone are still denied access, or if there may be sessions that nobody can name.
+async fn check_done(
     client: &BucketPolicyClient,
     left_out: &[BucketPlan],
+    unknown: Option<String>,
 ) -> Result<(), Failure> {
-    let (mut exit, mut found) = (EXIT_DRIFT, Vec::new());
+    let mut exit = if unknown.is_some() { EXIT_NOT_EXAMINED } else { EXIT_DRIFT };
+    let mut found = Vec::from_iter(unknown);
     for BucketPlan { bucket, owner, sessions } in left_out {
         let name = bucket.bucket();
         match client.denied(bucket, owner, sessions).await {

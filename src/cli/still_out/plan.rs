@@ -88,6 +88,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// How many sessions cannot be named.
+    pub(super) fn unnamed(&self) -> usize {
+        self.left_out.iter().filter(|(_, why)| *why == WhyLeftOut::Hashed).count()
+    }
+
     /// The sessions of this plan that the other leaves alone, by their buckets.
     pub(super) fn without(self, other: &Self) -> Vec<BucketPlan> {
         let mut buckets = self.buckets;

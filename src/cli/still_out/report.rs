@@ -136,6 +136,35 @@ pub(super) fn unexamined(found: &Outstanding, edit: PolicyEdit) -> String {
     )
 }
 
+/// What is not known although the policies of buckets were read, and the way out; `None` if all sessions have names.
+pub(super) fn unknown(found: &Outstanding, unnamed: usize, edit: PolicyEdit) -> Option<String> {
+    let sessions = (unnamed > 0).then(|| {
+        format!(
+            "the audit files have {} of the caller as hashes alone",
+            counted(unnamed as u64, "session")
+        )
+    });
+    let lines = (found.unmatched > 0).then(|| {
+        format!("{} with hashed subjects may be the caller's", counted(found.unmatched, "line"))
+    });
+    let why: Vec<_> = sessions.into_iter().chain(lines).collect();
+    if why.is_empty() {
+        return None;
+    }
+    let (why, fate) = (
+        why.join(", and "),
+        match edit {
+            PolicyEdit::Deny => "these sessions are not denied access",
+            PolicyEdit::Restore => {
+                "whether a bucket still denies these sessions is not known: look at the policies of the buckets"
+            }
+        },
+    );
+    Some(format!(
+        "{why}: {fate}. ActionTrail and OSS's logs have the names of sessions, by the AccessKeyIds of their tokens"
+    ))
+}
+
 /// What was done to a bucket's policy.
 pub(super) fn done(
     bucket: &Bucket,
