@@ -2,7 +2,9 @@
 //! its key. A value from a file has the type TOML gave it; only text from the environment, which has no other type, is
 //! converted.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use config::{Value, ValueKind};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
@@ -14,11 +16,16 @@ use serde::forward_to_deserialize_any;
 /// The name by which a field asks for its path and its value. No type has such a name.
 pub(super) const FIELD: &str = "$appserver::config::Field";
 
+/// The paths of the keys that no section has: all of them, where `deny_unknown_fields` would stop at the first.
+pub(super) type UnknownKeys = Rc<RefCell<Vec<String>>>;
+
 /// A value and where it is in the tree.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     path: String,
     kind: Kind,
+    /// Of the whole tree, found as the tree is read.
+    unknown: UnknownKeys,
 }
 
 #[derive(Clone, Debug)]
@@ -40,10 +47,15 @@ enum Kind {
 impl Node {
     /// The root of a tree. Values whose origin is `environment` come from variables.
     pub(super) fn root(value: Value, environment: &str) -> Self {
-        Self::at(String::new(), value, environment)
+        Self::at(String::new(), value, environment, &UnknownKeys::default())
     }
 
-    fn at(path: String, value: Value, environment: &str) -> Self {
+    /// Where the keys are found that no section has.
+    pub(super) fn unknown(&self) -> UnknownKeys {
+        Rc::clone(&self.unknown)
+    }
+
+    fn at(path: String, value: Value, environment: &str, unknown: &UnknownKeys) -> Self {
         let is_variable = value.origin() == Some(environment);
         let integer = |number: Result<i64, _>| number.unwrap_or(i64::MAX);
         let kind = match value.kind {
@@ -58,18 +70,18 @@ impl Node {
             ValueKind::String(text) if is_variable => Kind::Variable(text),
             ValueKind::String(text) => Kind::Text(text),
             ValueKind::Array(items) => {
-                let item = |item| Self::at(path.clone(), item, environment);
+                let item = |item| Self::at(path.clone(), item, environment, unknown);
                 Kind::List(items.into_iter().map(item).collect())
             }
             ValueKind::Table(table) => {
                 let member = |(key, value): (String, _)| {
-                    let node = Self::at(below(&path, &key), value, environment);
+                    let node = Self::at(below(&path, &key), value, environment, unknown);
                     (key, node)
                 };
                 Kind::Table(table.into_iter().map(member).collect())
             }
         };
-        Self { path, kind }
+        Self { path, kind, unknown: Rc::clone(unknown) }
     }
 
     fn integer(&self) -> Result<i64, InvalidValue> {
@@ -147,7 +159,16 @@ impl<'de> Deserializer<'de> for Node {
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
     }
 
-    forward_to_deserialize_any! { i128 u128 bytes byte_buf unit unit_struct ignored_any }
+    forward_to_deserialize_any! { i128 u128 bytes byte_buf unit unit_struct }
+
+    /// A section ignores what it does not have.
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, InvalidValue> {
+        self.unknown.borrow_mut().push(self.path);
+        visitor.visit_unit()
+    }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         match self.kind {
@@ -231,6 +252,7 @@ impl<'de> Deserializer<'de> for Node {
                 let item = |text: &str| Self {
                     path: self.path.clone(),
                     kind: Kind::Variable(text.to_owned()),
+                    unknown: Rc::clone(&self.unknown),
                 };
                 items.map(item).collect::<Vec<_>>()
             }
@@ -261,7 +283,7 @@ impl<'de> Deserializer<'de> for Node {
         match self.kind {
             Kind::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
             Kind::Absent => {
-                visitor.visit_map(MapDeserializer::new(std::iter::empty::<(String, Self)>()))
+                visitor.visit_map(MapDeserializer::new(Vec::<(String, Self)>::new().into_iter()))
             }
             _ => Err(must_be("a table")),
         }
@@ -281,7 +303,9 @@ impl<'de> Deserializer<'de> for Node {
         };
         for field in fields {
             if !table.iter().any(|(key, _)| key == field) {
-                let absent = Self { path: below(&self.path, field), kind: Kind::Absent };
+                let path = below(&self.path, field);
+                let unknown = Rc::clone(&self.unknown);
+                let absent = Self { path, kind: Kind::Absent, unknown };
                 table.push(((*field).to_owned(), absent));
             }
         }

@@ -37,13 +37,9 @@ pub(super) fn resolve(
     // Of the tree, and of the policies' texts as they are read. No secret can be recovered from it: clients' secrets are
     // hashes of 256 random bits, and the AccessKey is not in the tree.
     let mut hash = Sha256::new_with_prefix(json.to_string());
-    let mut unknown = Vec::new();
-    let mut raw: RawSettings =
-        serde_ignored::deserialize(tree, |path| unknown.push(path.to_string()))
-            .map_err(|error| Problems::one("(file)", error))?;
-    for path in unknown {
-        // serde_ignored's notation for optional tables.
-        let path = path.replace(".?", "");
+    let unknown = tree.unknown();
+    let mut raw = RawSettings::deserialize(tree).map_err(|error| Problems::one("(file)", error))?;
+    for path in unknown.take() {
         let message = unknown_keys::message(&path);
         problems.add(path, message);
     }

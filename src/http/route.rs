@@ -7,7 +7,6 @@ use axum::routing::MethodRouter;
 use utoipa::openapi::path::{HttpMethod, Operation};
 
 use super::api::Api;
-use super::contract::docs::Docs;
 use crate::audit::Event;
 
 /// A row of the route table, `routes::ROUTES`.
@@ -19,7 +18,7 @@ pub(crate) struct Route {
     /// The methods that its 405 names. The router would list HEAD wherever there is GET.
     pub(crate) allow: &'static str,
     pub(crate) kind: RouteKind,
-    pub(crate) handlers: fn(&Docs) -> MethodRouter<Arc<Api>>,
+    pub(crate) handlers: fn() -> MethodRouter<Arc<Api>>,
     /// The OpenAPI description of each of its methods.
     pub(crate) operations: fn() -> Vec<(HttpMethod, Operation)>,
 }

@@ -1,6 +1,6 @@
 //! The route table of the public listener, and the router that is built of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -8,10 +8,12 @@ use utoipa::Path;
 use utoipa::openapi::path::{HttpMethod, Operation};
 
 use super::api::Api;
-use super::contract::{self, docs};
+use super::contract;
+use super::contract::docs::{self, Docs};
 use super::error::ApiError;
 use super::middleware::observer::RequestObserver;
 use super::route::{Route, RouteKind};
+use super::v1::no_query::NoQuery;
 use super::v1::{explain, oss_callback, tickets, token, uploads, urls, whoami};
 
 /// Every route. The router, the request context, metrics, the audit and the contract read this table.
@@ -21,7 +23,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::TOKENS,
         allow: "GET, POST",
         kind: RouteKind::Token,
-        handlers: |_| get(token::get_token).head(no_head).post(token::post_token),
+        handlers: || get(token::get_token).head(no_head).post(token::post_token),
         operations: || {
             vec![operation::<token::__path_get_token>(), operation::<token::__path_post_token>()]
         },
@@ -31,7 +33,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::TOKENS,
         allow: "GET",
         kind: RouteKind::OssSdkToken,
-        handlers: |_| get(token::get_oss_sdk_token).head(no_head),
+        handlers: || get(token::get_oss_sdk_token).head(no_head),
         operations: || vec![operation::<token::__path_get_oss_sdk_token>()],
     },
     Route {
@@ -39,7 +41,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::TOKENS,
         allow: "POST",
         kind: RouteKind::Ticket,
-        handlers: |_| post(tickets::make_ticket),
+        handlers: || post(tickets::make_ticket),
         operations: || vec![operation::<tickets::__path_make_ticket>()],
     },
     Route {
@@ -47,7 +49,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::UPLOADS,
         allow: "POST",
         kind: RouteKind::Upload,
-        handlers: |_| post(uploads::sign_upload),
+        handlers: || post(uploads::sign_upload),
         operations: || vec![operation::<uploads::__path_sign_upload>()],
     },
     Route {
@@ -55,7 +57,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::UPLOADS,
         allow: "POST",
         kind: RouteKind::Url,
-        handlers: |_| post(urls::sign_url),
+        handlers: || post(urls::sign_url),
         operations: || vec![operation::<urls::__path_sign_url>()],
     },
     Route {
@@ -63,7 +65,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::UPLOADS,
         allow: "POST",
         kind: RouteKind::Callback,
-        handlers: |_| post(oss_callback::report_upload),
+        handlers: || post(oss_callback::report_upload),
         operations: || vec![operation::<oss_callback::__path_report_upload>()],
     },
     Route {
@@ -71,7 +73,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::INSPECTION,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
-        handlers: |_| get(whoami::whoami),
+        handlers: || get(whoami::whoami),
         operations: || vec![operation::<whoami::__path_whoami>()],
     },
     Route {
@@ -79,7 +81,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::INSPECTION,
         allow: "POST",
         kind: RouteKind::Other,
-        handlers: |_| post(explain::explain),
+        handlers: || post(explain::explain),
         operations: || vec![operation::<explain::__path_explain>()],
     },
     Route {
@@ -87,7 +89,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::CONTRACT,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
-        handlers: |docs| docs.document(),
+        handlers: || get(async |_: NoQuery| DOCS.document()),
         operations: || vec![operation::<docs::__path_openapi>()],
     },
     Route {
@@ -95,7 +97,7 @@ pub(super) static ROUTES: [Route; 10] = [
         tag: contract::CONTRACT,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
-        handlers: |docs| docs.page(),
+        handlers: || get(async |_: NoQuery| DOCS.page()),
         operations: || vec![operation::<docs::__path_docs>()],
     },
 ];
@@ -106,9 +108,21 @@ static UNMATCHED: Route = Route {
     tag: "",
     allow: "",
     kind: RouteKind::Unmatched,
-    handlers: |_| get(async || ApiError::NotFound),
+    handlers: || get(async || ApiError::NotFound),
     operations: Vec::new,
 };
+
+/// What describes all routes. It takes a third of a start and is asked for seldom, so the first request makes it.
+static DOCS: LazyLock<Docs> = LazyLock::new(|| {
+    let operations = ROUTES.iter().flat_map(|route| {
+        let methods = (route.operations)().into_iter();
+        methods.map(|(method, mut operation)| {
+            operation.tags = Some(vec![route.tag.to_owned()]);
+            (route.path, method, operation)
+        })
+    });
+    Docs::new(&contract::document(operations))
+});
 
 /// The route of a path: one of a closed set, also for unknown paths.
 pub(super) fn find(path: &str) -> &'static Route {
@@ -117,17 +131,9 @@ pub(super) fn find(path: &str) -> &'static Route {
 
 /// The public listener's routes, behind the request observer.
 pub(crate) fn router(api: Arc<Api>) -> RequestObserver {
-    let operations = ROUTES.iter().flat_map(|route| {
-        let methods = (route.operations)().into_iter();
-        methods.map(|(method, mut operation)| {
-            operation.tags = Some(vec![route.tag.to_owned()]);
-            (route.path, method, operation)
-        })
-    });
-    let docs = docs::Docs::new(&contract::document(operations));
     let table = ROUTES
         .iter()
-        .fold(Router::new(), |router, route| router.route(route.path, (route.handlers)(&docs)));
+        .fold(Router::new(), |router, route| router.route(route.path, (route.handlers)()));
     let router = table
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)

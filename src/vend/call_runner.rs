@@ -148,15 +148,15 @@ impl<S: AssumeRole + Sync> CallRunner<S> {
     }
 }
 
-/// The one log line of a token, written when STS issues it; it is handed out many times after that. ActionTrail shows
-/// sessions under the same key id.
+/// The one log line of a token, written when STS issues it; it is handed out many times after that. At `debug`, because
+/// the audit has a line of each that is handed out. ActionTrail shows sessions under the same key id.
 fn log_issued(session: &RoleSession, payer: &Payer, token: &Token, took: Duration) {
     let credentials = token.credentials();
     let (client, message) = match payer {
         Payer::Client(client, _) => (Some(client.as_str()), "issued a token"),
         Payer::RefreshShare => (None, "renewed a token"),
     };
-    tracing::info!(
+    tracing::debug!(
         client.id = client,
         role.arn = session.role.as_str(),
         session.name = session.name.as_str(),

@@ -74,7 +74,7 @@ test("each step shows its request, its answer, its audit line and its log, and w
     const answer = await reads(page, "#step-answer", /^200\n[^]*x-request-id: ([0-9A-F-]{36})[^]*"AccessKeyId": "STS\./);
     const id = answer.match(/x-request-id: (\S+)/)[1];
     await reads(page, "#step-audit", new RegExp(`"RequestId":"${id}","Event":"Token","Decision":"Vended"[^]*"Source":"Issued"`));
-    await reads(page, "#step-log", new RegExp(`INFO issued a token[^]*sts.took_ms=\\d+[^]*DEBUG answered request.id=${id}`));
+    await reads(page, "#step-log", new RegExp(`DEBUG issued a token[^]*sts.took_ms=\\d+[^]*DEBUG answered request.id=${id}`));
     await page.click("#hop-assume");
     await reads(page, "#step-request", new RegExp(`Action=AssumeRole[^]*RoleSessionName=client-003[^]*sample-bucket/albums/${album}/`));
     await reads(page, "#step-answer", /^Success\n[^]*"AccessKeyId": "STS\./);

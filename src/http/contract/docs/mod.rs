@@ -7,21 +7,16 @@ mod page;
 mod shape;
 mod text;
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use utoipa::openapi::OpenApi;
 
 use super::responses::AnyFailures;
-use crate::http::api::Api;
-use crate::http::v1::no_query::NoQuery;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -29,13 +24,11 @@ pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
 pub(crate) const PAGE_PATH: &str = "/docs";
 
 /// The responses of both routes.
-#[derive(Clone)]
 pub(crate) struct Docs {
     document: Answer,
     page: Answer,
 }
 
-#[derive(Clone)]
 struct Answer {
     headers: HeaderMap,
     body: Bytes,
@@ -50,12 +43,12 @@ impl Docs {
         Self { document: Answer::new("application/json", json.into()), page }
     }
 
-    pub(crate) fn document(&self) -> MethodRouter<Arc<Api>> {
-        self.document.clone().served()
+    pub(crate) fn document(&self) -> Response {
+        self.document.response()
     }
 
-    pub(crate) fn page(&self) -> MethodRouter<Arc<Api>> {
-        self.page.clone().served()
+    pub(crate) fn page(&self) -> Response {
+        self.page.response()
     }
 }
 
@@ -68,12 +61,10 @@ impl Answer {
         Self { headers: headers.into_iter().collect(), body }
     }
 
-    fn served(self) -> MethodRouter<Arc<Api>> {
-        get(async move |_: NoQuery| {
-            let mut response = Response::new(Body::from(self.body.clone()));
-            *response.headers_mut() = self.headers.clone();
-            response
-        })
+    fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        *response.headers_mut() = self.headers.clone();
+        response
     }
 }
 
