@@ -4,8 +4,7 @@
 #
 #   tests/chaos.sh                        every fault once, in some four minutes
 #   tests/chaos.sh --only kill-9 storm    these alone
-#   tests/chaos.sh --minutes 30           a soak: the faults that a process survives, again and again; memory, descriptors and
-#                                         threads may not grow
+#   tests/soak.sh --hours 1               the faults that a process survives, again and again
 #
 # CHAOS_BINARY names another binary than that of `cargo build`.
 set -euo pipefail

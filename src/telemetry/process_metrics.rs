@@ -1,4 +1,4 @@
-//! Metrics of the process, read at each scrape, under the names that Prometheus' own clients give them.
+//! Metrics of the process, read at each scrape, under the names that Prometheus' own clients give them; and its tasks.
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::runtime::Handle;
 
 /// Reads `/proc`. What cannot be read is left out; elsewhere than on Linux that is all of it.
 #[derive(Debug)]
@@ -16,6 +17,14 @@ type Gauges = Vec<(&'static str, &'static str, f64)>;
 
 impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        if let Ok(runtime) = Handle::try_current() {
+            let gauge = ConstGauge::new(
+                i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX),
+            );
+            let (name, help) =
+                ("appserver_runtime_tasks", "Tasks of the runtime that have not ended");
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
         let Some((cpu_seconds, gauges)) = read() else { return Ok(()) };
         let counter = ConstCounter::new(cpu_seconds);
         let help = "User and system CPU time spent, in seconds";
@@ -82,8 +91,10 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_process_has_the_metrics_of_prometheus_clients_with_plausible_values() {
+    #[tokio::test]
+    async fn the_process_has_the_metrics_of_prometheus_clients_with_plausible_values() {
+        let (_end, ended) = tokio::sync::oneshot::channel::<()>();
+        tokio::spawn(ended);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ProcessMetrics));
         let mut text = String::new();
@@ -98,6 +109,7 @@ mod tests {
         let resident = value("process_resident_memory_bytes");
         assert!(resident > 1e5 && resident <= value("process_virtual_memory_bytes"), "{text}");
         assert!(value("process_threads") >= 1.0);
+        assert!((value("appserver_runtime_tasks") - 1.0).abs() < f64::EPSILON, "{text}");
         // Three standard streams, and the folder that counts them.
         let open = value("process_open_fds");
         assert!(open >= 4.0 && open <= value("process_max_fds"), "{text}");

@@ -2,8 +2,7 @@
 
     tests/chaos.sh                       every fault once, in some four minutes
     tests/chaos.sh --only kill-9 storm   these
-    tests/chaos.sh --minutes 30          a soak: the faults that a process survives, again and again, with memory,
-                                         descriptors and threads
+    tests/soak.sh --hours 1              the faults that a process survives, again and again, with what it uses
 """
 
 import argparse
@@ -21,6 +20,8 @@ from schedule import Schedule
 
 # After a fault, so long must everything go well.
 QUIET_SECS = 2
+# What comes after the phases of each round of a soak.
+END_OF_ROUND = None
 
 
 def arguments():
@@ -29,7 +30,7 @@ def arguments():
     parser.add_argument("--clock", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--folder", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--rate", type=float, default=40, help="requests a second (40)")
-    parser.add_argument("--minutes", type=float, help="a soak of this length")
+    parser.add_argument("--hours", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--only", nargs="+", metavar="PHASE", help="these phases alone")
     return parser.parse_args()
 
@@ -58,7 +59,10 @@ class Chaos:
             for task in tasks:
                 if task.done():
                     task.result()
-            await self.play(phase, load)
+            if phase is END_OF_ROUND:
+                await report.sample_usage()
+            else:
+                await self.play(phase, load)
         tasks[1].cancel()
         await load.drain()
         tasks[0].cancel()
@@ -82,13 +86,13 @@ class Chaos:
                 raise SystemExit(f"tests/chaos.sh: no phase {', '.join(sorted(unknown))}; there are "
                                  f"{', '.join(phase.name for phase in phases)}")
             phases = [phase for phase in phases if phase.name in self.options.only]
-        if not self.options.minutes:
+        if not self.options.hours:
             yield from phases
             return
-        ends = time.monotonic() + self.options.minutes * 60
+        ends = time.monotonic() + self.options.hours * 3600
         while time.monotonic() < ends:
             yield from (phase for phase in phases if phase.survives)
-            self.report.sample_usage()
+            yield END_OF_ROUND
 
     async def play(self, phase, load):
         """The fault, its end, the recovery; then a while without any failure."""

@@ -5,6 +5,7 @@ import base64
 import ctypes
 import hashlib
 import hmac
+import itertools
 import json
 import mmap
 import os
@@ -29,6 +30,17 @@ OPEN_MS = 2000
 LEASE_MS = 3000
 WATCH_MS = 500
 LAME_DUCK_MS = 1500
+# A soak of an hour fills the cache and rotates the audit many times.
+MAX_TOKENS = 1000
+MAX_AUDIT_BYTES = 2 << 20
+# The emulated user has two AccessKeys: one signs, the other is the next.
+ACCESS_KEYS = (("testid", "testsecret"), ("nextid", "nextsecret"))
+
+# What may not grow in a soak, with its metric.
+USAGE = {
+    "bytes": "process_resident_memory_bytes", "descriptors": "process_open_fds", "threads": "process_threads",
+    "tasks": "appserver_runtime_tasks", "tokens": "appserver_vend_cached_tokens",
+}
 
 CONFIG = """
 [server]
@@ -44,6 +56,8 @@ watch_interval_ms = {WATCH_MS}
 
 [audit]
 sink = "file"
+max_file_bytes = {MAX_AUDIT_BYTES}
+max_files = 1000
 
 [sts]
 endpoints = ["http://127.0.0.1:{sts}"]
@@ -52,6 +66,9 @@ endpoints = ["http://127.0.0.1:{sts}"]
 source = "files"
 id_file = "access-key-id"
 secret_file = "access-key-secret"
+
+[vend]
+max_cached_tokens = {MAX_TOKENS}
 
 [vend.budget]
 calls_per_second = {CALLS_PER_SECOND}
@@ -247,11 +264,9 @@ class Replica:
         values = (line.rsplit(" ", 1) for line in lines)
         return sum(float(value) for series, value in values if series.split("{")[0] == name)
 
-    def usage(self):
-        """Resident bytes, open descriptors and threads."""
-        folder = pathlib.Path("/proc") / str(self.process.pid)
-        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-        return int(status["VmRSS"].split()[0]) * 1024, len(list((folder / "fd").iterdir())), int(status["Threads"])
+    async def usage(self):
+        """What the process uses now, by the names of `USAGE`."""
+        return [await self.metric(name) for name in USAGE.values()]
 
 
 class Cluster:
@@ -274,12 +289,14 @@ class Cluster:
             (self.folder / "policies").mkdir(exist_ok=True)
             shutil.copy(ROOT / f"config/policies/{policy}.json", self.folder / "policies")
         secrets = {
-            "access-key-id": "testid", "access-key-secret": "testsecret", "redis-password": os.urandom(16).hex(),
+            "redis-password": os.urandom(16).hex(),
             "store-key": self.random_key(), "ticket-key": self.random_key(), "issuer-secret": os.urandom(32).hex(),
         }
         for name, text in secrets.items():
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o600)
+        self.access_keys = itertools.cycle(ACCESS_KEYS)
+        self.rotate_access_key()
         self.redis_password, self.issuer_secret = secrets["redis-password"], secrets["issuer-secret"]
         self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                      "-subj", "/CN=chaos CA", "-keyout", "ca.key", "-out", "ca.crt")
@@ -309,10 +326,21 @@ class Cluster:
         hashes = {client.replace("-", "_"): hashlib.sha256(secret.encode()).hexdigest() for client, secret in SECRETS.items()}
         return CONFIG.format(
             **{name: globals()[name] for name in (
-                "REPLICAS", "CALLS_PER_SECOND", "BURST", "OPEN_MS", "LEASE_MS", "WATCH_MS", "LAME_DUCK_MS")},
+                "REPLICAS", "CALLS_PER_SECOND", "BURST", "OPEN_MS", "LEASE_MS", "WATCH_MS", "LAME_DUCK_MS",
+                "MAX_TOKENS", "MAX_AUDIT_BYTES")},
             **hashes, sts=self.sts_port, oss=self.oss_port, redis=self.redis_port,
             second_enabled=str(second_enabled).lower(),
         )
+
+    def rotate_access_key(self):
+        """The other AccessKey signs from now on. Returns its id."""
+        key_id, secret = next(self.access_keys)
+        for name, text in (("access-key-id", key_id), ("access-key-secret", secret)):
+            new = self.folder / f"{name}.new"
+            new.write_text(text)
+            new.chmod(0o600)
+            new.rename(self.folder / name)
+        return key_id
 
     def write_config(self, text=None):
         """Replaces the configuration as a whole, as a ConfigMap does."""
@@ -404,9 +432,9 @@ class Cluster:
         await self.control("POST", "/_emulator/faults", script)
 
     def user_token(self, subject):
-        """A JWT of the user, valid for three hours."""
+        """A JWT of the user, valid for a day."""
         now = int(time.time())
-        claims = {"iss": "https://login.chaos.invalid/", "aud": "photo-app", "sub": subject, "iat": now, "exp": now + 10800}
+        claims = {"iss": "https://login.chaos.invalid/", "aud": "photo-app", "sub": subject, "iat": now, "exp": now + 86400}
         parts = [base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
         signature = hmac.digest(self.issuer_secret.encode(), ".".join(parts).encode(), "sha256")
         return ".".join([*parts, base64url(signature)])

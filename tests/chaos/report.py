@@ -3,16 +3,19 @@
 import collections
 import dataclasses
 import datetime
+import gzip
 import json
 import time
+
+from cluster import USAGE
 
 # Two calls for one session are a repetition if no more time than this is between them. A token is refreshed when it is 21
 # minutes old or more, and the clock that is ahead adds 16 to its age.
 REPETITION_SECS = 240
 # No answer may take longer: `server.request_timeout_ms`, and a second for the way.
 LONGEST_SECS = 16
-# A soak: from its first round to its last one.
-MORE_FDS, MORE_THREADS, MORE_RSS_SHARE, MORE_RSS_BYTES = 32, 4, 0.2, 16 << 20
+# A soak, from the second round, when the cache is full or nearly so, to the last one: by so many, or by this share.
+MORE = {"bytes": (16 << 20, 0.1), "descriptors": (32, 0), "threads": (4, 0), "tasks": (32, 0), "tokens": (0, 1)}
 
 
 class Report:
@@ -55,15 +58,20 @@ class Report:
             if call["Action"] == "AssumeRole":
                 self.calls[call["RequestId"]] = call
 
-    def sample_usage(self):
-        self.usage.append([replica.usage() for replica in self.cluster.replicas])
-        for replica, (rss, fds, threads) in zip(self.cluster.replicas, self.usage[-1], strict=True):
-            print(f"  {replica.name}: {rss / 2**20:.0f} MiB, {fds} descriptors, {threads} threads", flush=True)
+    async def sample_usage(self):
+        self.usage.append((time.time() - self.began, [await replica.usage() for replica in self.cluster.replicas]))
+        for replica, usage in zip(self.cluster.replicas, self.usage[-1][1], strict=True):
+            print(f"  {replica.name}: {self.usage_text(usage)}", flush=True)
+
+    @staticmethod
+    def usage_text(usage):
+        return ", ".join(f"{value / 2**20:.1f} MiB" if name == "bytes" else f"{value:.0f} {name}"
+                         for name, value in zip(USAGE, usage, strict=True))
 
     async def finish(self):
         """What can be asked only while everything runs."""
         await self.read_calls()
-        self.sample_usage()
+        await self.sample_usage()
         for name, what in (("appserver_panics_total", "no handler panicked"),
                            ("appserver_policy_disagreements_total", "the two proofs never disagreed")):
             values = [await replica.metric(name) for replica in self.cluster.replicas]
@@ -166,7 +174,8 @@ class Report:
         unreadable = 0
         for replica in self.cluster.replicas:
             for file in self.cluster.folder.glob(f"{replica.name}.jsonl*"):
-                for line in file.read_bytes().splitlines():
+                opened = gzip.open if file.suffix == ".gz" else open
+                for line in opened(file, "rb"):
                     try:
                         fields = json.loads(line)
                     except ValueError:
@@ -186,15 +195,18 @@ class Report:
         self.check(unreadable == 0, "every line of the audit is whole", f"{unreadable} are not")
 
     def judge_usage(self):
-        if len(self.usage) < 3:
+        """The last sample is of the end of the run, a few seconds after that of the last round."""
+        rounds = self.usage[:-1]
+        if len(rounds) < 3:
             return
+        print(f"\n{'minute':<8}" + "".join(f"{replica.name:>58}" for replica in self.cluster.replicas))
+        for seconds, usages in rounds:
+            print(f"{seconds / 60:<8.0f}" + "".join(f"{self.usage_text(usage):>58}" for usage in usages))
         for number, replica in enumerate(self.cluster.replicas):
-            (rss, fds, threads), (rss_last, fds_last, threads_last) = self.usage[0][number], self.usage[-2][number]
-            is_kept = (rss_last <= rss * (1 + MORE_RSS_SHARE) + MORE_RSS_BYTES and fds_last <= fds + MORE_FDS
-                       and threads_last <= threads + MORE_THREADS)
-            self.check(is_kept, f"{replica.name} needs no more from round to round",
-                       f"{rss / 2**20:.0f} to {rss_last / 2**20:.0f} MiB, {fds} to {fds_last} descriptors, "
-                       f"{threads} to {threads_last} threads in {len(self.usage) - 1} rounds")
+            for name, early, late in zip(USAGE, rounds[1][1][number], rounds[-1][1][number], strict=True):
+                more, share = MORE[name]
+                self.check(late <= early * (1 + share) + more, f"{replica.name} has no more {name} from round to round",
+                           f"{early:.0f} to {late:.0f} in {len(rounds)} rounds")
 
     def print_table(self):
         print(f"\n{'phase':<16}{'requests':>9}{'failed':>8}{'known p99':>11}{'new p99':>9}{'STS':>6}{'tokens':>8}{'needed':>8}"

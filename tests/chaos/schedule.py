@@ -92,6 +92,7 @@ class Schedule:
                   by_kind={"second": ("Forbidden.ClientDisabled",)}, again=1,
                   recovery_secs=WATCH_MS / 1000 * 2 + 5),
             Phase("certificate", "the certificate is replaced", self.swap_certificate, nothing, 5),
+            Phase("access-key", "the AccessKey that signs is replaced by the user's other one", self.rotate_access_key, nothing, 5),
             Phase("storm", "STS slow and failing, Redis stopped, a replica killed", self.storm, self.calm_down,
                   new=(UNAVAILABLE, THROTTLED, "NoConnection"), known=("NoConnection",), replicas=(second.name,),
                   again=apart, recovery_secs=30, survives=False),
@@ -155,6 +156,24 @@ class Schedule:
 
         took = await self.cluster.until(is_served, 10)
         self.check(took is not None, "new connections get the new certificate within 10 s", f"{took or 0:.1f} s")
+
+    async def rotate_access_key(self):
+        key_id = self.cluster.rotate_access_key()
+
+        async def signs():
+            """Whether each replica signs the call for a new session with it."""
+            albums = [f"new-{next(self.load.new_albums)}" for _ in self.cluster.replicas]
+            await asyncio.gather(*(
+                self.load.token_of_client(album, is_known=False, kind="new", replica=replica)
+                for album, replica in zip(albums, self.cluster.replicas, strict=True)))
+            sessions = {f"backend.{album}" for album in albums}
+            signers = [call["Parameters"]["AccessKeyId"]
+                       for call in (await self.cluster.control("GET", "/_emulator/calls"))["Calls"]
+                       if call["Parameters"].get("RoleSessionName") in sessions]
+            return signers == [key_id] * len(albums)
+
+        took = await self.cluster.until(signs, 10)
+        self.check(took is not None, "all replicas sign with the next AccessKey within 10 s", f"{took or 0:.1f} s")
 
     @staticmethod
     def served_certificate(replica):
