@@ -370,7 +370,10 @@ async fn nothing_of_a_trace_is_sent_upstream() {
     let (sts, sent) = relay(sts).await;
     let service = Service::new(sts, "11223344");
     let endpoint = format!("http://{}", collector.address);
-    let environment = [("APPSERVER__TRACING__OTLP_ENDPOINT", endpoint.as_str())];
+    let environment = [
+        ("APPSERVER__TRACING__OTLP_ENDPOINT", endpoint.as_str()),
+        ("APPSERVER__LOG__FILTER", "info,appserver=debug"),
+    ];
     let mut running = service.start_with(("testid", "testsecret"), &environment);
     service.ready().await;
     let url = format!("http://127.0.0.1:{}/v1/token", service.public);
