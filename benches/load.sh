@@ -3,7 +3,7 @@
 # (benches/minimal.rs). It prints a table in Markdown.
 #
 #   benches/load.sh                all of it with release builds
-#   benches/load.sh hits herd      these runs: hits audit tls misses wide herd fleet idle churn start size instructions
+#   benches/load.sh hits herd      these runs: hits audit tls misses samples wide herd fleet idle churn start size instructions
 #   benches/load.sh --full churn   a million keys, and not 200,000
 #   benches/load.sh --quick        every row with small numbers and development builds: whether all of it runs
 #
@@ -13,7 +13,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 
-all_runs=(hits audit tls misses wide herd fleet idle churn start size instructions)
+all_runs=(hits audit tls misses samples wide herd fleet idle churn start size instructions)
 quick='' keys=200000 runs=()
 for word; do
   case $word in

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -55,9 +55,11 @@ impl Sts {
     }
 }
 
-async fn call(State(sts): State<Arc<Sts>>, form: String) -> Response {
+/// The parameters are in the form, or, of Alibaba's own clients, in the query.
+async fn call(State(sts): State<Arc<Sts>>, RawQuery(query): RawQuery, form: String) -> Response {
     let parameter = |name: &str| {
-        let pair = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let mut pairs = form.split('&').chain(query.iter().flat_map(|query| query.split('&')));
+        let pair = pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let value = percent_decode_str(pair.unwrap_or_default()).decode_utf8();
         value.expect("parameters are UTF-8").into_owned()
     };

@@ -93,10 +93,10 @@ impl Connection {
     }
 }
 
-/// The names of headers come in lower case from hyper, which is what is measured here.
 fn content_length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"\r\ncontent-length: ";
-    let at = head.windows(NAME.len()).position(|part| part == NAME).expect("a body has a length");
+    let is_name = |part: &[u8]| part.eq_ignore_ascii_case(NAME);
+    let at = head.windows(NAME.len()).position(is_name).expect("a body has a length");
     let digits = head[at + NAME.len()..].iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
 }

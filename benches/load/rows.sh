@@ -132,6 +132,29 @@ run_misses() {
   stopped service minimal sts
 }
 
+# The same with Alibaba's own clients of STS, where the packages of tests/sdk/run.sh are installed.
+run_samples() {
+  local name hits misses speeds=()
+  start_sts 0
+  for name in node python; do
+    if [[ ! -e target/sdk/$name ]]; then
+      echo "benches/load.sh: the samples need the packages that tests/sdk/run.sh installs" >&2
+      continue
+    fi
+    "start_$name" same
+    by_turns 32 cpu "$name:hit"
+    hits=$(of "$name:hit" cpu) speeds=("$(of "$name:hit" per_second)")
+    stopped "$name"
+    "start_$name" other
+    by_turns 32 cpu "$name:miss"
+    misses=$(of "$name:miss" cpu) speeds+=("$(of "$name:miss" per_second)")
+    stopped "$name"
+    row "by the sample for ${name^} with the official SDK: a cached token, a new token: CPU, µs" '' "$hits, $misses" '' '' ''
+    row 'the same: tokens a second on one core' '' "${speeds[0]}, ${speeds[1]}" '' '' ''
+  done
+  stopped sts
+}
+
 run_wide() {
   local cpu speed name
   start_sts 50

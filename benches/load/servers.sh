@@ -196,10 +196,23 @@ start_minimal() {
   listens minimal
 }
 
+# start_node CLIENT, start_python CLIENT: the samples with Alibaba's clients of STS.
+start_node() {
+  NODE_PATH=target/sdk/node/node_modules started "$SERVER_CORE" node node benches/samples/vendor.js "${sample[@]/CLIENT/$1}"
+  listens node
+}
+
+start_python() {
+  started "$SERVER_CORE" python target/sdk/python/bin/python -B benches/samples/vendor.py "${sample[@]/CLIENT/$1}"
+  listens python
+}
+
 # start_sts DELAY_MS
 start_sts() {
   started "$LOAD_CORE" sts "$built/examples/sts" --delay-ms "$1"
   listens sts
+  sample=("${addresses[sts]}" testid testsecret acs:ram::11223344:role/oss-readonly CLIENT "$hash"
+    config/policies/one-album.json)
 }
 
 sts_calls() { curl -fsS "http://${addresses[sts]}/calls"; }
