@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::time::sleep;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use crate::config::{FileReads, Problem, Problems, RevokedFile};
 use crate::revocation::{
@@ -96,7 +97,14 @@ pub(super) struct FileWatch {
     /// Looks since the stamp changed.
     looks: u32,
     reads: FileReads,
+    /// The newest content that is parsed. A long one takes its time, and one that replaces it does not wait for it.
+    parsing: Option<Parsing>,
+    /// An older one that is still parsed, for nobody.
+    superseded: Option<Parsing>,
 }
+
+/// Content that is parsed, beside the looks.
+type Parsing = JoinHandle<Result<RevocationList, Problems>>;
 
 /// What was read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,7 +148,9 @@ impl FileWatch {
         let list = file.parse(&text, clock.now())?.list;
         let applied = Content::of(&text);
         let reads = FileReads::default();
-        Ok((Self { file, applied, pending: None, stamp: None, looks: 0, reads }, list))
+        let (pending, stamp, looks) = (None, None, 0);
+        let (parsing, superseded) = (None, None);
+        Ok((Self { file, applied, pending, stamp, looks, reads, parsing, superseded }, list))
     }
 
     /// Follows the file until it is aborted.
@@ -149,6 +159,7 @@ impl FileWatch {
         loop {
             sleep(FILE_INTERVAL).await;
             self.look(&enforcement).await;
+            self.activate(&enforcement).await;
             until_count -= 1;
             if until_count == 0 {
                 enforcement.count(RevocationSource::File);
@@ -187,22 +198,38 @@ impl FileWatch {
         if content == self.applied {
             self.pending = None;
         } else if self.pending.as_ref() == Some(&content) {
+            if self.parsing.is_some()
+                && self.superseded.as_ref().is_some_and(|old| !old.is_finished())
+            {
+                // Two at once are enough: this one is read again.
+                self.looks = 0;
+                return;
+            }
             (self.pending, self.applied) = (None, content);
-            self.apply(read, enforcement).await;
+            self.parse(read, enforcement);
         } else {
             // An editor may be at it: what two looks in a row see is what is meant.
             self.pending = Some(content);
         }
     }
 
-    async fn apply(&mut self, read: std::io::Result<String>, enforcement: &Enforcement) {
+    fn parse(&mut self, read: std::io::Result<String>, enforcement: &Enforcement) {
         let (file, now) = (self.file.clone(), enforcement.clock.now());
-        // Nothing in it waits for anything, and a long list takes its seconds: it has no time limit.
-        let parsed = tokio::task::spawn_blocking(move || {
+        let parsing = tokio::task::spawn_blocking(move || {
             let text = read.map_err(|error| file.unreadable(&error))?;
             file.parse(&text, now).map(|read| read.list)
         });
-        let parsed = parsed.await.expect("reading revocations does not panic");
+        if let Some(old) = self.parsing.replace(parsing) {
+            self.superseded = Some(old);
+        }
+    }
+
+    /// Activates what is parsed, if that is done before the next look.
+    async fn activate(&mut self, enforcement: &Enforcement) {
+        let Some(parsing) = &mut self.parsing else { return };
+        let Ok(parsed) = timeout(FILE_INTERVAL, parsing).await else { return };
+        self.parsing = None;
+        let parsed = parsed.expect("reading revocations does not panic");
         enforcement.up(RevocationSource::File, parsed.is_ok());
         match parsed {
             Ok(list) => enforcement.replace(RevocationSource::File, list),

@@ -249,6 +249,28 @@ async fn a_file_of_as_many_rows_as_it_may_have_is_read_whole_at_the_start_and_an
     stage.close().await;
 }
 
+#[tokio::test]
+async fn a_new_file_does_not_wait_for_a_long_one_that_it_replaces() {
+    let rows = (0..100_000).map(|number| row("user", &format!("demo/user-{number}")));
+    let long = rows.chain([String::new()]).collect::<String>();
+    let stage = stage_with("").await;
+    let outcome = async |user: &str| {
+        let jwt = demo_jwt(user, stage.clock.now());
+        with_jwt(&stage, "GET", "/v1/token", &jwt, "").await.outcome()
+    };
+    let refused = "403 Forbidden.Revoked";
+    stage.write("revoked.toml", &long);
+    // Without optimisation a list of this length takes seconds, which have begun by then.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    stage.write("revoked.toml", &row("user", "demo/alice"));
+    until("alice is refused", async || {
+        assert_ne!(outcome("user-1").await, refused, "the long list was active before");
+        outcome("alice").await == refused
+    })
+    .await;
+    stage.close().await;
+}
+
 /// As Kubernetes changes a mounted ConfigMap.
 #[tokio::test]
 async fn a_swapped_link_before_the_file_is_noticed() {
