@@ -30,7 +30,9 @@ build() {
     -sanitizer-coverage-trace-compares -simplifycfg-branch-fold-threshold=0; do
     flags+=("-Cllvm-args=$option")
   done
-  RUSTFLAGS="${flags[*]} --cfg fuzzing" cargo build --locked --quiet --release --manifest-path fuzz/Cargo.toml \
+  # The versions are those of the service's own lock file, to which cargo adds libFuzzer's.
+  [[ fuzz/Cargo.lock -nt Cargo.lock ]] || cp Cargo.lock fuzz/Cargo.lock
+  RUSTFLAGS="${flags[*]} --cfg fuzzing" cargo build --quiet --release --manifest-path fuzz/Cargo.toml \
     --target "$triple" --target-dir "$target_dir"
 }
 

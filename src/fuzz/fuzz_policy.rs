@@ -240,7 +240,11 @@ fn complement(policy: &SessionPolicy) -> Option<String> {
 /// tested.
 fn matches(pattern: &str, action: &str) -> bool {
     let Some(first) = pattern.chars().next() else { return action.is_empty() };
-    let rest = &pattern[first.len_utf8()..];
+    let mut rest = &pattern[first.len_utf8()..];
+    if first == '*' {
+        // Several in a row are one, and each would be tried with each of the others.
+        rest = rest.trim_start_matches('*');
+    }
     let mut after = action.chars();
     match first {
         '*' => (0..=action.len()).any(|from| action.get(from..).is_some_and(|a| matches(rest, a))),
