@@ -258,6 +258,15 @@ Statement[0].Effect: an effect is "Allow" or "Deny"; Statement[0]: `Action` is m
     }
 
     #[test]
+    fn a_text_of_8192_bytes_is_parsed_and_three_problems_are_all_that_there_are() {
+        let one = with(r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"*"}"#);
+        assert!(RequestedPolicy::parse(&format!("{one:8192}")).is_ok());
+        assert_eq!(problem_of(&format!("{one:8193}")), "it has more than 8192 bytes");
+        let three = problem_of(&with(r#"{"Effect":"no"}"#));
+        assert!(three.split("; ").count() == 3 && !three.contains("more problems"), "{three}");
+    }
+
+    #[test]
     fn a_policy_of_sts_s_size_is_read_and_a_byte_more_is_not() {
         let sized = |size: usize| {
             let json = |key: &str| {

@@ -111,13 +111,8 @@ impl Set {
                         Self::Only(own) if c.is_ascii() => !own.is_ascii(),
                         Self::Only(own) => folds(own),
                         Self::Digit => false,
-                        Self::Any
-                        | Self::NotSlash
-                        | Self::Segment
-                        | Self::Path
-                        | Self::Encoded
-                        | Self::Name
-                        | Self::Hexadecimal => true,
+                        Self::Any | Self::NotSlash | Self::Segment | Self::Path => true,
+                        Self::Encoded | Self::Name | Self::Hexadecimal => !c.is_ascii(),
                     })
     }
 }
@@ -272,6 +267,67 @@ impl Automaton {
         let meeting = self.last();
         for (choice, end) in ends.into_iter().enumerate() {
             self.steps[end].push((Step::Chose(number, choice), meeting));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [(Set, &str); 8] = [
+        (
+            Set::Segment,
+            "!()+,-.0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~\u{e9}\u{4e2d}",
+        ),
+        (
+            Set::Path,
+            "!()+,-./0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~\u{e9}\u{4e2d}",
+        ),
+        (Set::Encoded, "+,-.0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"),
+        (Set::Name, "-.0123456789_abcdefghijklmnopqrstuvwxyz"),
+        (Set::Hexadecimal, "0123456789abcdef"),
+        (Set::Digit, "0123456789"),
+        (Set::Only('k'), "k"),
+        (Set::Only('\u{e9}'), "\u{e9}"),
+    ];
+
+    /// Every character of ASCII and two others.
+    fn characters() -> impl Iterator<Item = char> {
+        ('\0'..='\u{7f}').chain(['\u{e9}', '\u{4e2d}'])
+    }
+
+    fn taken(set: Set, case: Case) -> String {
+        characters().filter(|c| set.takes(*c, case)).collect()
+    }
+
+    #[test]
+    fn a_set_has_the_characters_of_its_values() {
+        for (set, held) in ALL {
+            assert_eq!(taken(set, Case::Kept), held);
+        }
+        assert_eq!(taken(Set::Any, Case::Kept).chars().count(), 130);
+        let but_slash: String = characters().filter(|c| *c != '/').collect();
+        assert_eq!(taken(Set::NotSlash, Case::Kept), but_slash);
+    }
+
+    #[test]
+    fn without_case_a_letter_may_be_any_character_beyond_ascii_and_a_digit_is_itself() {
+        let beyond = "\u{e9}\u{4e2d}";
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let small = letters.to_ascii_lowercase();
+        for (set, held) in [
+            (Set::Segment, ALL[0].1.to_owned()),
+            (Set::Path, ALL[1].1.to_owned()),
+            (Set::Encoded, format!("{}{beyond}", ALL[2].1)),
+            (Set::Name, format!("-.0123456789{letters}_{small}{beyond}")),
+            (Set::Hexadecimal, format!("0123456789ABCDEFabcdef{beyond}")),
+            (Set::Digit, "0123456789".to_owned()),
+            (Set::Only('k'), format!("Kk{beyond}")),
+            (Set::Only('-'), "-".to_owned()),
+            (Set::Only('\u{e9}'), format!("{letters}{small}{beyond}")),
+        ] {
+            assert_eq!(taken(set, Case::Ignored), held);
         }
     }
 }

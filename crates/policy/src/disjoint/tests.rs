@@ -253,6 +253,64 @@ fn the_names_of_clients_count_and_one_client_is_no_two_callers() {
     assert!(matches!(of(&[]), Disjointness::Shared(_)));
 }
 
+#[test]
+fn the_names_of_issuers_count_and_one_issuer_is_no_two_callers() {
+    let own = policy(&[("oss:GetObject", "sample-bucket/${issuer}*", Value::Null)]);
+    let of = |issuers: &[&str]| {
+        let issuers = issuers.iter().map(|id| id.parse().unwrap()).collect();
+        decided(&own, &Callers { clients: vec![], issuers }, &[])
+    };
+    assert_eq!(of(&["google", "github"]), Disjointness::Proven);
+    assert_eq!(of(&["google"]), Disjointness::Proven);
+    assert!(matches!(of(&["google", "google-2"]), Disjointness::Shared(_)));
+    assert!(matches!(of(&[]), Disjointness::Shared(_)));
+}
+
+/// The first two of the resources are denied to all in a way that the proof does not follow.
+#[test]
+fn a_shared_object_is_found_behind_one_that_is_not_confirmed() {
+    let guarded = json!({"Version": "1", "Statement": [
+        {"Effect": "Allow", "Action": "oss:GetObject", "Resource": [
+            "acs:oss:*:*:sample-bucket/shared/*", "acs:oss:*:*:sample-bucket/users/${subject}*"]},
+        {"Effect": "Deny", "Action": "*", "Resource": [
+            "acs:oss:*:*:sample-bucket/shared/", "acs:oss:*:*:sample-bucket/shared/?*"]}]});
+    let decided = decided_for_any(&guarded.to_string());
+    assert!(matches!(decided, Disjointness::Shared(_)), "{decided:?}");
+}
+
+#[test]
+fn the_printed_requests_satisfy_the_conditions_and_have_an_action_that_the_policy_names() {
+    let of = |actions: Value, path: &str, condition: Value| {
+        let own = json!({"Effect": "Allow", "Action": "oss:GetObject",
+            "Resource": "acs:oss:*:*:sample-bucket/users/${subject}/*"});
+        let resource = format!("acs:oss:*:*:sample-bucket{path}");
+        let one = json!({"Effect": "Allow", "Action": actions, "Resource": resource, "Condition": condition});
+        shown(&decided_for_any(&json!({"Version": "1", "Statement": [own, one]}).to_string()))
+    };
+    let found = [
+        of(
+            json!("oss:GetObject"),
+            "/a/*",
+            json!({"IpAddress": {"acs:SourceIp": "10.0.0.0/8"}, "Bool": {"acs:SecureTransport": "true"}}),
+        ),
+        of(json!("oss:GetObject"), "/a/*", json!({"StringNotEquals": {"acs:UserAgent": "curl"}})),
+        of(json!(["oss:PutBucketAcl", "OSS:PUTOBJECTTAGGING"]), "/a/*", json!({})),
+        of(json!(["oss:GetObject", "oss:listobjects"]), "", json!({})),
+        of(json!(["oss:GetObject*"]), "/${client}*", json!({})),
+        of(json!("oss:GetObject"), "/${now:%Y}/${params.album}*", json!({})),
+        of(json!("oss:GetObject"), "/${params.size}/*", json!({})),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @r"
+a caller with ${subject}=`alice` and one with ${subject}=`bob` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/a/` with acs:SecureTransport=`true`, acs:SourceIp=`10.0.0.0`
+a caller with ${subject}=`alice` and one with ${subject}=`bob` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/a/`
+a caller with ${subject}=`alice` and one with ${subject}=`bob` are both allowed `OSS:PUTOBJECTTAGGING` on `acs:oss:*:*:sample-bucket/a/`
+a caller with ${subject}=`u` and one with ${subject}=`alice` are both allowed `oss:ListObjects` on `acs:oss:*:*:sample-bucket`
+a caller with ${subject}=`u`, ${client}=`alice` and one with ${subject}=`u`, ${client}=`bob` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/users/u/`
+a caller with ${subject}=`alice`, ${params.album}=`t` and one with ${subject}=`bob`, ${params.album}=`t` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/1111/t`
+a caller with ${subject}=`alice`, ${params.size}=`small` and one with ${subject}=`bob`, ${params.size}=`small` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/small/`
+");
+}
+
 /// A policy with common objects and a denial of them.
 fn guarded(denial: &Value) -> Disjointness {
     let guarded = json!({"Version": "1", "Statement": [

@@ -66,3 +66,55 @@ pub(crate) fn is_condition_key(raw: &str) -> bool {
     let named = raw.split_once(':').is_some_and(|(of, name)| !of.is_empty() && !name.is_empty());
     named && !raw.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_has_a_service_and_a_path() {
+        for good in ["*", "acs:*", "acs:oss:*", "acs:oss:*:*:a", "acs:ram::11223344:role/reader"] {
+            assert!(is_resource(good), "{good}");
+        }
+        for bad in [
+            "",
+            "acs:",
+            "acs:oss",
+            "acs::*:*:a",
+            "acs:oss:*:*:",
+            "acs:oss:*:a/b:c",
+            "acs:o_s:*:*:a",
+            "oss:*",
+        ] {
+            assert!(!is_resource(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_policy_without_placeholders_has_no_value_that_sts_refuses() {
+        let policy = |resource: &str, condition: &str| {
+            let json = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}",
+                "Condition":{{{condition}}}}}]}}"#
+            );
+            match Document::plain(&json) {
+                Ok(_) => String::new(),
+                Err(problems) => {
+                    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+                }
+            }
+        };
+        let secure = |value: &str| format!(r#""Bool":{{"acs:SecureTransport":"{value}"}}"#);
+        assert_eq!(policy("acs:oss:*:*:sample-bucket/*", &secure("true")), "");
+        let refused = [
+            policy("sample-bucket/*", &secure("true")),
+            policy(r"acs:oss:*:*:sample-bucket/\u0007", &secure("true")),
+            policy("acs:oss:*:*:sample-bucket/*", &secure("yes")),
+        ];
+        insta::assert_snapshot!(refused.join("\n"), @r#"
+Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
+Statement[0].Resource: the text holds a control character
+Statement[0].Condition.Bool.acs:SecureTransport: `Bool` takes "true" or "false": STS refuses anything else
+"#);
+    }
+}

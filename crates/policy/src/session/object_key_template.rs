@@ -214,6 +214,12 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_key_has_1023_bytes() {
+        assert!(parsed(&format!("{}/${{params.dir}}", "x".repeat(22))).is_ok());
+        assert!(parsed(&format!("{}/${{params.dir}}", "x".repeat(23))).is_err());
+    }
+
+    #[test]
     fn values_of_callers_have_segments_of_their_own() {
         for good in [
             "users/${subject}/${name}",

@@ -281,3 +281,82 @@ fn have_one_in_common(one: &Symbol, other: &Symbol) -> bool {
         ) => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_equals_itself_alone_and_may_have_any_character_of_another_at_another_place() {
+        let hash = |issuer: &str, at| Symbol::HashOf(issuer.to_owned(), at);
+        for (other, expected) in [
+            (hash("google", 3), true),
+            (hash("google", 4), true),
+            (hash("github", 4), true),
+            (hash("github", 3), false),
+            (Symbol::Exactly('0'), true),
+            (Symbol::Exactly('f'), true),
+            (Symbol::Exactly('g'), false),
+            (Symbol::Exactly('F'), false),
+            (Symbol::Run, true),
+            (Symbol::Unnamed, false),
+        ] {
+            let decided = have_one_in_common(&hash("google", 3), &other);
+            assert_eq!(decided, expected, "{other:?}");
+            assert_eq!(have_one_in_common(&other, &hash("google", 3)), decided, "{other:?}");
+        }
+    }
+
+    fn matches(symbols: &[Symbol], text: &str) -> bool {
+        let Some((first, rest)) = symbols.split_first() else { return text.is_empty() };
+        let mut after = text.chars();
+        let next = after.next();
+        let after = after.as_str();
+        match first {
+            Symbol::Run => matches(rest, text) || next.is_some() && matches(symbols, after),
+            Symbol::Segment => {
+                let taken = next.is_some_and(|c| c != '/');
+                taken && (matches(rest, after) || matches(symbols, after))
+            }
+            Symbol::Exactly(own) => next == Some(*own) && matches(rest, after),
+            _ => next.is_some() && matches(rest, after),
+        }
+    }
+
+    /// All lists of up to so many items.
+    fn lists<T: Clone>(items: &[T], longest: usize) -> Vec<Vec<T>> {
+        let mut lists = vec![Vec::new()];
+        let mut begin = 0;
+        for _ in 0..longest {
+            let end = lists.len();
+            for i in begin..end {
+                for item in items {
+                    lists.push([&lists[i][..], std::slice::from_ref(item)].concat());
+                }
+            }
+            begin = end;
+        }
+        lists
+    }
+
+    #[test]
+    fn two_patterns_meet_if_and_only_if_some_short_text_matches_both() {
+        let symbols =
+            [Symbol::Exactly('a'), Symbol::Exactly('/'), Symbol::Any, Symbol::Run, Symbol::Segment];
+        let texts = lists(&['a', 'b', '/'], 4);
+        let texts: Vec<String> = texts.iter().map(|text| text.iter().collect()).collect();
+        let patterns: Vec<_> = lists(&symbols, 3)
+            .into_iter()
+            .map(|one| {
+                let matched: Vec<bool> = texts.iter().map(|text| matches(&one, text)).collect();
+                (one, matched)
+            })
+            .collect();
+        for (one, of_one) in &patterns {
+            for (other, of_other) in &patterns {
+                let shared = of_one.iter().zip(of_other).any(|(one, other)| *one && *other);
+                assert_eq!(meet(one, other), shared, "{one:?} and {other:?}");
+            }
+        }
+    }
+}

@@ -242,8 +242,15 @@ mod tests {
         assert!(!one_of(&["thumbs", "raw/2015"]).unwrap().admits("raw"));
         assert!(matches!(one_of(&[]), Err(RuleProblem::NoValues)));
         assert!(matches!(one_of(&["a", "*"]), Err(RuleProblem::Value { position: 2, .. })));
+        assert!(one_of(&[&"x".repeat(1023)]).is_ok());
         let long = "x".repeat(1024);
         assert!(matches!(one_of(&[&long]), Err(RuleProblem::LongValue { position: 1 })));
+    }
+
+    #[test]
+    fn rules_are_equal_if_they_are_written_equally() {
+        assert_eq!(pattern("[a-z]+").unwrap(), pattern("[a-z]+").unwrap());
+        assert_ne!(pattern("[a-z]+").unwrap(), pattern("[a-z]*").unwrap());
     }
 
     #[test]

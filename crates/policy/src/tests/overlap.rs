@@ -258,3 +258,23 @@ fn a_date_may_be_the_name_of_a_user_but_not_of_every_user() {
     assert!(!overlap("${now:%Y}/*", "users/${claims.tenant}/a"));
     assert!(!overlap("*", "${claims.tenant}/a"));
 }
+
+#[test]
+fn what_all_callers_share_is_no_overlap_and_the_texts_of_an_overlap_are_quoted() {
+    let [web, app] = ["web", "app"].map(|client| client.parse().unwrap());
+    let [google, github] = ["google", "github"].map(|issuer| issuer.parse().unwrap());
+    let overlap = |ours: &str, theirs: &str| {
+        let [ours, theirs] = [ours, theirs].map(|key| template(key).unwrap());
+        ours.overlaps((&web, &google), &theirs, (&app, &github))
+    };
+    // Each caller chooses the album, whoever it is.
+    assert_eq!(overlap("${params.album}/*", "photo/*"), None);
+    assert_eq!(overlap("${client}/*", "web/*"), None);
+    assert_eq!(
+        overlap("${client}/${subject}/*", "web/photo/*"),
+        Some((
+            "acs:oss:*:*:sample-bucket/${client}/${subject}/*".to_owned(),
+            "acs:oss:*:*:sample-bucket/web/photo/*".to_owned()
+        ))
+    );
+}
