@@ -91,6 +91,16 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_key_has_a_service_and_a_name() {
+        for good in ["oss:Prefix", "oss:ExistingObjectTag/a b", "a:b:c"] {
+            assert!(is_condition_key(good), "{good}");
+        }
+        for bad in ["", "oss", ":", "oss:", ":Prefix", "oss:Pre\u{7}fix"] {
+            assert!(!is_condition_key(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_policy_without_placeholders_has_no_value_that_sts_refuses() {
         let policy = |resource: &str, condition: &str| {
             let json = format!(

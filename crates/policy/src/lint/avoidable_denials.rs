@@ -175,6 +175,17 @@ mod tests {
             let messages = messages(&format!("{},{}", get("Allow", allow), get("Deny", deny)));
             assert_eq!(messages, avoidable("${params.album}"), "{allow} {deny}");
         }
+        // The album `a` may be read by who names it, and by who names `a.d` its denial.
+        let suffixed = [get("Allow", "${params.album}/*"), get("Deny", "${params.album}.d/*")];
+        assert_eq!(messages(&suffixed.join(",")), avoidable("${params.album}"));
+        // An action of a service that is not known here.
+        let decrypt = |effect: &str, key: &str| {
+            format!(
+                r#"{{"Effect":"{effect}","Action":"kms:Decrypt","Resource":"acs:kms:*:*:key/{key}"}}"#
+            )
+        };
+        let keys = [decrypt("Allow", "*"), decrypt("Deny", "${params.album}")];
+        assert_eq!(messages(&keys.join(",")), avoidable("${params.album}"));
         // `a/originals` is a directory as well.
         let nested = [get("Allow", "${params.dir}/*"), get("Deny", "${params.dir}/originals/*")];
         assert_eq!(messages(&nested.join(",")), avoidable("${params.dir}"));

@@ -183,6 +183,12 @@ Statement[0].Action: `oss:GetBucketV2` is an operation and no action of RAM: `os
 Statement[0].Action: OSS decides `oss:ListObjects` on a bucket, `acs:oss:*:*:bucket`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["2015/","2015/*"]}}}
 Statement[0].Action: `oss:Head*` matches no action of RAM that is known here: `HeadObject` is an operation, which `oss:GetObject` allows; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*"}
 "#);
+        let info = r#"["oss:GetObject","oss:GetBucketInfo"]"#;
+        let of_bucket = warnings(&allow(info, r#""acs:oss:*:*:sample-bucket/2015/*""#));
+        assert!(
+            of_bucket.contains("GetBucketInfo") && !of_bucket.contains("Condition"),
+            "{of_bucket}"
+        );
         assert_eq!(warnings(&allow(r#""oss:GetBucketInfo""#, r#""acs:oss:*:*:sample-*""#)), "");
         assert_eq!(warnings(&allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-*""#)), "");
     }
@@ -227,6 +233,12 @@ Statement[0].Resource: `acs:oss::11223344:sample-bucket/a` has a region other th
         };
         let denied = allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#)
             + r#",{"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/*"}"#;
+        let in_part = denied.replacen(
+            r#""acs:oss:*:*:sample-bucket/*""#,
+            r#""acs:oss:*:*:sample-bucket/a/b/*""#,
+            1,
+        );
+        assert_eq!(warnings(&in_part), "");
         let lines = [
             warnings(&denied),
             warnings(&with(

@@ -256,6 +256,20 @@ mod tests {
     }
 
     #[test]
+    fn a_quarter_of_a_name_and_two_letters_may_differ() {
+        for (slip, known, found) in [
+            ("abcdeXX", "abcdefgh", false),
+            ("abcdefgXX", "abcdefghi", true),
+            ("abcX", "abcd", false),
+            ("abcdX", "abcde", true),
+            ("abcdefghijklmnopqXX", "abcdefghijklmnopqrs", true),
+            ("abcdefghijklmnopXXX", "abcdefghijklmnopqrs", false),
+        ] {
+            assert_eq!(nearest(slip, std::iter::once(known)), found.then_some(known), "{slip}");
+        }
+    }
+
+    #[test]
     fn a_tags_name_belongs_to_its_key() {
         for known in ["oss:BucketTag", "oss:ExistingObjectTag/owner", "acs:SourceIp", "oss:Prefix"]
         {

@@ -269,6 +269,9 @@ mod tests {
             ("users/${subject}/raw-*", "users/${subject}/${uuid}.jpg", false),
             ("users/${claims.kind}/*", "users/${claims.kind}/${name}", true),
             ("users/${subject}/raw/*", "users/${subject}/${claims.kind}.d/${name}", false),
+            // A fixed text is one of the listed values, and no value of a subject.
+            ("users/${claims.kind}/*", "users/raw/${name}", true),
+            (OWN, "users/alice/${name}", false),
         ] {
             let grant = grant(resource, key);
             assert_eq!(grant.may_allow_uploads(&bucket, None), expected, "{resource} {key}");

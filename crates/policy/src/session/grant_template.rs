@@ -671,6 +671,15 @@ mod tests {
         insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
     }
 
+    #[test]
+    fn an_encoded_subject_has_at_most_the_longest_length() {
+        let policy = shipped("my-photos").replace("${subject}", "${subject.encoded}");
+        let template = grant(&policy, Breadth::Narrow);
+        assert!(render(&template, &"x".repeat(128)).is_ok());
+        let refused = render(&template, &"x".repeat(129)).unwrap_err();
+        assert_eq!(refused.to_string(), "the subject must be at most 128 bytes when it is encoded");
+    }
+
     /// What a bug in containment would let through.
     #[test]
     fn a_policy_that_containment_accepts_and_that_is_wider_is_refused_by_the_second_proof() {

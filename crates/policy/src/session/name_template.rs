@@ -249,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_takes_any_subject_and_needs_a_user_only_if_it_names_one() {
+        let long = "\u{eb}".repeat(60);
+        let name = name("${subject.encoded}", "t", &long);
+        assert!(name.starts_with("hash-") && name.len() == 45, "{name}");
+        let needs_user = |written| template::<SessionName>(written).uses().needs_user();
+        assert!(needs_user("${subject}") && needs_user("${issuer}.app"));
+        assert!(!needs_user("app") && !needs_user("${client}"));
+    }
+
+    #[test]
     fn odd_long_short_and_ambiguous_values_are_replaced() {
         let hash = |written, subject: &str| {
             let name = name(written, "t", subject);

@@ -158,3 +158,33 @@ fn simpler(bound: TooComplex) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_named_if_one_of_them_adds_to_the_bound() {
+        let requested = |statements: &str| {
+            Document::plain(&format!(r#"{{"Version":"1","Statement":[{statements}]}}"#)).unwrap()
+        };
+        let one = |key: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:oss:11223344:b/{key}"}}"#
+            )
+        };
+        let located = |bound, statements: &str| {
+            let refusal = PolicyRefusal::TooComplex { bound, statement: None };
+            match refusal.located(&requested(statements)) {
+                PolicyRefusal::TooComplex { statement, .. } => statement,
+                other => panic!("{other}"),
+            }
+        };
+        let (plain, with_wildcard) = (one("a"), one("a*"));
+        let both = format!("{with_wildcard},{plain}");
+        assert_eq!(located(TooComplex::Patterns, &both), Some(0));
+        assert_eq!(located(TooComplex::Patterns, &format!("{plain},{plain}")), None);
+        assert_eq!(located(TooComplex::Conditions, &both), None);
+        assert_eq!(located(TooComplex::Characters, &both), None);
+    }
+}

@@ -21,12 +21,17 @@ fn key(key: &str) -> Value {
 
 /// Whether a session is rendered, or why not, for a grant to read `a/*` but `a/secret/*`.
 fn rendered(statements: &[Value]) -> Result<(), String> {
-    let policy =
-        |statements: &[Value]| json!({"Version": "1", "Statement": statements}).to_string();
-    let granted = policy(&[
+    let granted = [
         allow(&json!(["oss:GetObject", "oss:GetObjectAcl"]), &key("a/*")),
         deny("oss:*", &key("a/secret/*")),
-    ]);
+    ];
+    rendered_within(&granted, statements)
+}
+
+fn rendered_within(granted: &[Value], statements: &[Value]) -> Result<(), String> {
+    let policy =
+        |statements: &[Value]| json!({"Version": "1", "Statement": statements}).to_string();
+    let granted = policy(granted);
     let rules =
         ValueRules { params: BTreeMap::new(), claims: BTreeMap::new(), subject_max_bytes: 64 };
     let texts = GrantTexts {
@@ -69,6 +74,22 @@ fn a_witness_is_a_request_that_the_whole_policy_allows() {
     ];
     insta::assert_snapshot!(refusal(&mixed), @"Statement[0]: no statement of the grant allows all of `oss:PutObject` on `acs:oss:*:*:sample-bucket/a/*`; a Deny of the policy itself does not count here: leave out of the Allow what it denies");
     insta::assert_snapshot!(refusal(&[allow(&json!("oss:PutObject"), &key("a/*"))]), @"Statement[0]: no statement of the grant allows all of `oss:PutObject` on `acs:oss:*:*:sample-bucket/a/*`; the policy allows oss:PutObject on acs:oss:*:*:sample-bucket/a/object, and the grant does not");
+}
+
+#[test]
+fn conditions_are_compared_where_the_grant_has_the_actions_and_resources() {
+    let listing = |prefix: &str| {
+        json!({"Effect": "Allow", "Action": "oss:ListObjects", "Resource": "acs:oss:*:*:sample-bucket",
+            "Condition": {"StringLike": {"oss:Prefix": prefix}}})
+    };
+    let refused = |statement: Value| rendered_within(&[listing("a/*")], &[statement]).unwrap_err();
+    let elsewhere = refused(listing("b/*"));
+    let mut other_action = listing("b/*");
+    other_action["Action"] = json!("oss:ListObjectVersions");
+    insta::assert_snapshot!(format!("{elsewhere}\n{}", refused(other_action)), @r#"
+Statement[0].Condition.StringLike.oss:Prefix: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply; the policy allows oss:ListObjects on acs:oss:*:*:sample-bucket with oss:Prefix="b/", and the grant does not
+Statement[0]: no statement of the grant allows all of `oss:ListObjectVersions` on `acs:oss:*:*:sample-bucket`; the policy allows oss:ListObjectVersions on acs:oss:*:*:sample-bucket with oss:Prefix="b/", and the grant does not
+"#);
 }
 
 #[test]

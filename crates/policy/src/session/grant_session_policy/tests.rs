@@ -53,6 +53,18 @@ fn placeholders_become_wildcards_or_listed_values_and_only_the_actions_that_are_
 }
 
 #[test]
+fn a_denial_of_an_action_allows_it_no_more_than_an_allow_of_another() {
+    let denial = json!({ "Effect": "Deny", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:bucket/a/*" });
+    let refused = session(&[own(&["oss:GetObject"]), denial.clone()], ObjectActions::Put);
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "no Allow of the policy has the action `oss:PutObject`, which the grant signs: add it, or do not sign for it"
+    );
+    let refused = session(&[own(&["oss:GetObject"]), denial], ObjectActions::PutAndGet);
+    assert!(matches!(refused, Err(GrantSessionProblem::ActionNotAllowed(_))));
+}
+
+#[test]
 fn a_template_that_no_single_session_can_sign_for_is_refused_with_the_way_out() {
     let put = |more: Value| {
         let mut statement = own(&["oss:PutObject"]);
