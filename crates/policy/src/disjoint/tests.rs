@@ -106,6 +106,13 @@ fn a_segment_of_its_own_at_a_fixed_place_is_proven() {
     }
 }
 
+#[test]
+fn without_case_a_character_beyond_ascii_may_be_any_text() {
+    let decided = |prefix: &str| decided_for_any(&listing("StringEqualsIgnoreCase", prefix));
+    assert_eq!(decided("s/${params.size}/${subject.hash}/"), Disjointness::Proven);
+    assert_ne!(decided("\u{df}/${subject.hash}/"), Disjointness::Proven);
+}
+
 /// Each is refused at load by a rule of its own, too. The proof does not use these rules.
 #[test]
 fn two_callers_and_the_request_that_both_are_allowed_are_printed() {

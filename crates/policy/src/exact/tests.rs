@@ -346,3 +346,24 @@ fn the_work_of_a_comparison_is_bounded() {
     let one = policy(&one);
     assert_eq!(one.inclusion_in(&one), Inclusion::TooComplex(TooComplex::Patterns));
 }
+
+#[test]
+fn a_denial_that_the_other_policy_lacks_counts_where_the_rest_is_not_included() {
+    let policy = |denied: &str| {
+        let [keys, denied] = ["*", denied].map(|key| format!("acs:oss:*:*:sample-bucket/a/{key}"));
+        format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"{keys}"}},
+            {{"Effect":"Deny","Action":"oss:GetObject","Resource":"{denied}"}}]}}"#
+        )
+    };
+    let other = Document::plain(&policy("secret/*")).unwrap();
+    for (json, is_included) in [
+        (policy("secret/*"), true),
+        (policy("secret*"), true),
+        (policy("public/*"), false),
+        ("no policy".to_owned(), false),
+    ] {
+        let inclusion = inclusion_of_text(&json, &other);
+        assert_eq!(matches!(inclusion, Inclusion::Included), is_included, "{json}");
+    }
+}

@@ -216,6 +216,15 @@ Statement[0].Resource: `acs:oss::11223344:sample-bucket/a` has a region other th
     fn an_upload_needs_the_actions_of_its_parts() {
         let put = allow(r#""oss:PutObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#);
         insta::assert_snapshot!(warnings(&put), @r#"Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/a/*"}"#);
+        let are_of_parts = |statement: &str| -> Vec<bool> {
+            let json = format!(r#"{{"Version":"1","Statement":[{statement}]}}"#);
+            let document = Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap();
+            let warnings = document_warnings(&document, 0);
+            warnings.iter().map(LintWarning::is_about_uploads_in_parts).collect()
+        };
+        assert_eq!(are_of_parts(&put), [true]);
+        let empty_key = allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/""#);
+        assert_eq!(are_of_parts(&empty_key), [false]);
         let parts = allow(
             r#"["oss:AbortMultipartUpload","oss:ListParts"]"#,
             r#""acs:oss:*:*:sample-bucket/*""#,
@@ -233,6 +242,8 @@ Statement[0].Resource: `acs:oss::11223344:sample-bucket/a` has a region other th
         };
         let denied = allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#)
             + r#",{"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/*"}"#;
+        let negated = warnings(&with(r#""StringNotEquals":{"oss:Prefix":"users/*"}"#));
+        assert!(negated.contains(r#""StringNotLike":{"oss:Prefix":"users/*"}"#), "{negated}");
         let in_part = denied.replacen(
             r#""acs:oss:*:*:sample-bucket/*""#,
             r#""acs:oss:*:*:sample-bucket/a/b/*""#,

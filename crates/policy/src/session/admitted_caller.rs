@@ -283,6 +283,13 @@ mod tests {
     }
 
     #[test]
+    fn only_a_key_with_a_name_takes_one() {
+        let has_name = |key: &str| grant(OWN, key).object_key_has_name();
+        assert!(has_name("users/${subject}/${name}"));
+        assert!(!has_name("users/${subject}/${uuid}.jpg"));
+    }
+
+    #[test]
     fn names_that_never_make_an_allowed_key_are_found_when_they_are_loaded() {
         let bucket = "bucket".parse().unwrap();
         let own_key = "users/${subject}/${name}";

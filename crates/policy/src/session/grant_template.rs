@@ -305,6 +305,7 @@ mod tests {
     use crate::containment::intersection::ContainmentError;
     use crate::template::value_rule::{Shape, ValueRule};
     use crate::template::values::SubjectUse;
+    use crate::union::grant_need::GrantNeed;
     use appserver_domain::Subject;
 
     fn shipped(policy: &str) -> String {
@@ -669,6 +670,71 @@ mod tests {
         insta::assert_snapshot!(of(&shipped("my-photos"), "secret*"), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes; a policy with `${subject.encoded}` takes any subject"#);
         insta::assert_snapshot!(of(&shipped("my-photos"), &"x".repeat(129)), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes; a policy with `${subject.encoded}` takes any subject"#);
         insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
+    }
+
+    /// A grant to read these keys, with these names.
+    fn named(key: &str, session_name: &str, source_identity: Option<&str>) -> GrantTemplate {
+        let policy = format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/{key}"}}]}}"#
+        );
+        let (params, claims) = Default::default();
+        let rules = ValueRules { params, claims, subject_max_bytes: 64 };
+        let session_name = Some(session_name);
+        let texts =
+            GrantTexts { policy: &policy, breadth: Breadth::Narrow, session_name, source_identity };
+        GrantTemplate::parse(texts, rules).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    #[test]
+    fn a_grant_knows_what_its_policy_and_its_names_tell_apart() {
+        for (key, session_name, source_identity, expected) in [
+            ("a/*", "name", None, [false; 5]),
+            ("${client}/*", "name", None, [false, true, false, false, false]),
+            ("${issuer}/*", "name", None, [true, false, false, false, false]),
+            ("a/*", "${subject}", None, [false, false, true, false, false]),
+            ("a/*", "${client}.app", None, [false, false, false, true, false]),
+            ("a/*", "name", Some("${subject}"), [false, false, false, false, true]),
+        ] {
+            let grant = named(key, session_name, source_identity);
+            let known = [
+                grant.policy_uses_issuer(),
+                grant.policy_uses_client(),
+                grant.session_names_user(),
+                grant.session_names_client(),
+                grant.sets_source_identity(),
+            ];
+            assert_eq!(known, expected, "{key} {session_name} {source_identity:?}");
+        }
+    }
+
+    #[test]
+    fn equally_named_users_share_what_two_policies_have_in_common_without_their_issuers() {
+        for (one, other, expected) in [
+            ("users/${subject}/*", "users/${subject}/photos/*", true),
+            ("users/${subject}/*", "users/${subject}/*", true),
+            ("${issuer}/${subject}/*", "${issuer}/${subject}/*", true),
+            ("${issuer}/${subject}/*", "${issuer}/${subject}/photos/*", false),
+            ("users/${subject}/*", "photos/${subject}/*", false),
+            ("users/${subject}/*", "users/*", false),
+        ] {
+            let [one, other] = [one, other].map(|key| named(key, "name", None));
+            let shares = [one.shares_users_with(&other), other.shares_users_with(&one)];
+            assert_eq!(
+                shares,
+                [expected; 2],
+                "{} {}",
+                one.policy_template(),
+                other.policy_template()
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_policy_of_a_template_without_placeholders_is_the_rendered_one() {
+        let template = named("a/*", "name", None);
+        let rendered = render(&template, "alice").unwrap();
+        assert_eq!(template.policy.longest_bytes(), rendered.len());
+        assert_eq!(GrantNeed::new(&template, true, None, None).bytes(), rendered.len());
     }
 
     #[test]

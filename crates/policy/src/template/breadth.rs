@@ -251,6 +251,26 @@ mod tests {
     }
 
     #[test]
+    fn what_allow_broad_permits_is_distinguished_from_what_nothing_permits() {
+        let rules = ValueRules {
+            params: Default::default(),
+            claims: Default::default(),
+            subject_max_bytes: 64,
+        };
+        let any_bucket = policy(&[(r#""oss:GetObject""#, r#""*""#)]);
+        for (json, expected) in [
+            (on_objects(r#""oss:*""#), true),
+            (on_objects(r#"["oss:Get*","oss:Put*"]"#), true),
+            (any_bucket, true),
+            (on_objects("[]"), false),
+        ] {
+            let problems = PolicyTemplate::parse(&json, &rules, Breadth::Narrow).err().unwrap();
+            let found: Vec<_> = problems.iter().map(PolicyProblem::is_breadth).collect();
+            assert_eq!(found, [expected], "{json}");
+        }
+    }
+
+    #[test]
     fn statements_that_together_cover_most_of_a_service_require_allow_broad() {
         let (own, wide) =
             (r#""acs:oss:*:*:sample-bucket/a/*""#, r#""acs:oss:*:*:sample-bucket/*""#);
