@@ -176,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_the_same_if_each_byte_is() {
+        let key = SealKey::for_tests;
+        assert!(key(1).is_same(&key(1)) && SealKey::demo().is_same(&SealKey::demo()));
+        let mut last_differs = [1; KEY_LENGTH];
+        last_differs[KEY_LENGTH - 1] = 2;
+        let last_differs = SealKey::from_base64(&STANDARD.encode(last_differs)).unwrap();
+        assert!(!key(1).is_same(&key(2)) && !key(1).is_same(&last_differs));
+    }
+
+    #[test]
     fn a_key_is_32_bytes_in_base64_and_not_the_demos() {
         let good = STANDARD.encode([7; 32]);
         assert!(SealKey::from_base64(&format!(" {good}\n")).is_ok());
@@ -193,5 +203,6 @@ mod tests {
         assert!(demo.contains("published"), "{demo}");
         let shown = format!("{:?} {:?}", SealKey::for_tests(7), seal(&[7]));
         assert!(!shown.contains('7'), "{shown}");
+        assert_eq!(format!("{:?}", seal(&[7, 8])), "Seal of 2 keys");
     }
 }

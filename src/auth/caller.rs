@@ -195,3 +195,31 @@ impl Caller {
         self.method
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulated_caller_has_the_user_and_the_claims_that_it_is_given() {
+        let claims = [("tenant", "blue"), ("role", "guest")];
+        let claims = claims.map(|(name, claim)| (name.to_owned(), claim.to_owned())).into();
+        let alice = Some("alice".parse().unwrap());
+        let caller = Caller::simulated("photo-app".parse().unwrap(), alice, claims);
+        let caller = caller.of_issuer(Some("company".parse().unwrap()));
+        let told = |caller: &Caller| {
+            let issuer = caller.issuer().map(ToString::to_string);
+            let subject = caller.subject().map(|subject| subject.as_str().to_owned());
+            let method = caller.method().as_str();
+            format!("{} {issuer:?} {subject:?} {:?} {method}", caller.client(), caller.claims())
+        };
+        assert_eq!(
+            told(&caller),
+            r#"photo-app Some("company") Some("alice") {"role": "guest", "tenant": "blue"} Operator"#
+        );
+        assert_eq!(
+            told(&caller.with_claims(|name| name == "role")),
+            r#"photo-app Some("company") Some("alice") {"role": "guest"} Operator"#
+        );
+    }
+}

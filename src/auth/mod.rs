@@ -324,6 +324,8 @@ mod tests {
         let without_secret = AuthError::WrongSecret("client-004".parse().unwrap());
         assert_eq!(refusal(present("client-004", "")), without_secret);
         assert_eq!(refusal(present("Client-002", "old")), AuthError::UnknownClient);
+        let token = PresentedCredential::Jwt("a.b.c".into());
+        assert_eq!(refusal(token), AuthError::NotOffered, "there is no issuer");
         assert_eq!(refusal(PresentedCredential::Other), AuthError::NotOffered);
         assert_eq!(refusal(PresentedCredential::Malformed), AuthError::Malformed);
         assert_eq!(refusal(PresentedCredential::Nothing), AuthError::Missing);

@@ -72,9 +72,9 @@ mod tests {
         // RFC 7617 §2: "Aladdin" and "open sesame".
         for header in ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "bASIC  QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
         {
-            let PresentedCredential::Secret { client, secret } =
-                PresentedCredential::from_authorization(header.as_bytes())
-            else {
+            let presented = PresentedCredential::from_authorization(header.as_bytes());
+            assert_eq!(presented.named_client(), Some("Aladdin"));
+            let PresentedCredential::Secret { client, secret } = presented else {
                 panic!("{header} was not read");
             };
             assert_eq!((client.as_str(), secret.expose_secret()), ("Aladdin", "open sesame"));
@@ -86,6 +86,7 @@ mod tests {
         for malformed in ["Basic", "Basic ", "Basic ???", "Basic QWxhZGRpbg==", "Basic //79"] {
             let presented = PresentedCredential::from_authorization(malformed.as_bytes());
             assert!(matches!(presented, PresentedCredential::Malformed), "{malformed}");
+            assert_eq!(presented.named_client(), None);
         }
         assert!(matches!(
             PresentedCredential::from_authorization(b"\xff\xfe"),

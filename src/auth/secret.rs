@@ -129,6 +129,7 @@ mod tests {
         // FIPS 180-4: SHA-256 of "abc".
         let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(SecretHash::of(&"abc".into()).to_hex(), published);
+        assert_eq!(hex::encode(SecretHash::of(&"abc".into()).digest()), published);
         let read = SecretHash::try_from(published.to_owned()).unwrap();
         assert!(read.is_same(&SecretHash::of(&"abc".into())));
     }

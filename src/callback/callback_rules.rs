@@ -279,6 +279,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_variable_has_at_most_its_longest_bytes_and_may_name_the_issuer() {
+        let template = |text: &str| VariableTemplate::try_from(text.to_owned());
+        let mut rules = rules();
+        rules.vars = [("by".parse().unwrap(), template("${issuer}").unwrap())].into();
+        let value =
+            |source: &VariableSource| matches!(source, VariableSource::Issuer).then_some("company");
+        assert_eq!(rules.variables(value).unwrap()["by"], "company");
+        let longest = "a".repeat(MAX_VARIABLE_BYTES);
+        assert_eq!(rules.variables(|_| Some(longest.as_str())).unwrap()["by"], longest);
+        assert!(template(&longest).is_ok() && template(&format!("{longest}a")).is_err());
+    }
+
+    #[test]
+    fn the_details_are_those_that_oss_does_not_report_in_any_case() {
+        let details: Vec<_> = rules().requested_details().into_iter().collect();
+        assert_eq!(details, ["imageInfo.height"]);
+    }
+
+    #[test]
     fn templates_names_and_details_are_of_closed_sets() {
         for bad in ["${", "${subject", "${password}", "$x", "a}", "{", "${claims.}", "a\n"] {
             assert!(VariableTemplate::try_from(bad.to_owned()).is_err(), "{bad}");

@@ -255,6 +255,24 @@ pub(super) mod tests {
     fn claims_that_no_body_could_carry_are_refused_when_they_are_made() {
         let key = "k".repeat(LONGEST);
         assert_eq!(seal(&[1]).seal(&UploadClaims { key, ..claims() }), Err(ClaimsTooLong));
+        let sealed = |bytes: usize| {
+            let claims = UploadClaims { key: "k".repeat(bytes), ..claims() };
+            (
+                seal(&[1]).seal(&claims),
+                URL_SAFE_NO_PAD.encode(seal(&[1]).0.seal(NAME, &claims.to_json())),
+            )
+        };
+        let (_, shortest) = sealed(0);
+        // Three bytes are four characters.
+        let fitting = (LONGEST - shortest.len()) * 3 / 4;
+        let (longest, _) = (fitting - 2..=fitting + 2)
+            .map(sealed)
+            .find(|(_, text)| text.len() == LONGEST)
+            .unwrap();
+        assert!(seal(&[1]).open(&longest.unwrap(), now()).is_ok());
+        let (refused, longer) = sealed(fitting + 4);
+        assert_eq!(refused, Err(ClaimsTooLong));
+        assert_eq!(seal(&[1]).open(&longer, now()), Err(ClaimsProblem::Unsealed));
         let key = "k".repeat(1023);
         assert!(seal(&[1]).seal(&UploadClaims { key, ..claims() }).is_ok());
     }

@@ -208,6 +208,10 @@ mod tests {
             "http://user@127.0.0.1/v1.pem",
             "http://127.0.0.1.example/v1.pem",
             "127.0.0.1:8091/v1.pem",
+            "http://:word@127.0.0.1/v1.pem",
+            "http://127.0.0.1/v1.pem#v1",
+            "https://127.0.0.1/v1.pem",
+            "HTTP://127.0.0.1/v1.pem",
         ] {
             assert!(KeySource::try_from(bad.to_owned()).is_err(), "{bad}");
         }

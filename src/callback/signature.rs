@@ -153,7 +153,14 @@ mod tests {
         let [one, ..] = <[Vector; 3]>::try_from(vectors()).ok().unwrap();
         let short = one.key.replacen("MFww", "MFw", 1);
         let private = one.key.replace("PUBLIC", "PRIVATE");
-        for bad in ["", "canary", &short, &private, "<html></html>"] {
+        let pem = |der: &[u8]| {
+            let text = STANDARD.encode(der);
+            format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
+        };
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(one.key.as_bytes()).unwrap();
+        assert!(CallbackKey::from_pem(pem(&der).as_bytes()).is_ok());
+        let trailing = pem(&[&der[..], &[0]].concat());
+        for bad in ["", "canary", &short, &private, &trailing, "<html></html>"] {
             assert_eq!(CallbackKey::from_pem(bad.as_bytes()), Err(InvalidKey), "{bad}");
         }
     }

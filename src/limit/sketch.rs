@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_reported_anew_once_half_of_it_has_drained_and_not_before() {
+        // Nine seconds are left to drain when it is reached, and one more for the last request.
+        for (half_seconds, expected) in [(1, 0), (10, 0), (11, 1), (12, 1), (19, 1)] {
+            let (sketch, start) = (sketch(60, 10), Instant::now());
+            let reported = |at| (0..10).filter(|_| sketch.count(&"greedy", at).reached).count();
+            assert_eq!(reported(start), 1);
+            let later = reported(start + SECOND / 2 * half_seconds);
+            assert_eq!(later, expected, "after {half_seconds} half seconds");
+        }
+    }
+
+    #[test]
     fn a_million_keys_take_no_memory_and_a_frequent_key_stays_limited() {
         let sketch = sketch(300, 100);
         let start = Instant::now();

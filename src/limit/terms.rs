@@ -112,3 +112,23 @@ impl LimitKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_has_a_rate_an_interval_and_a_time_in_which_its_burst_fills() {
+        for (requests, per, burst, rate, millis, window) in [
+            (120, Per::Minute, 30, 2.0, 500, 15),
+            (8, Per::Second, 15, 8.0, 125, 2),
+            (3, Per::Minute, 1, 0.05, 20_000, 20),
+        ] {
+            let [requests, burst] = [requests, burst].map(|n| NonZeroU32::new(n).unwrap());
+            let terms = LimitTerms { requests, per, burst };
+            let interval = Duration::from_millis(millis);
+            assert_eq!((terms.per_second(), terms.interval()), (rate, interval), "{terms}");
+            assert_eq!(terms.window_secs(), window, "{terms}");
+        }
+    }
+}

@@ -50,6 +50,24 @@ async fn a_client_gets_its_burst_and_then_its_rate() {
     assert!((104..=105).contains(&admitted), "{admitted}");
 }
 
+#[test]
+fn a_clients_limits_are_the_configured_ones() {
+    let limits = limits(
+        ClientLimits {
+            whole: Some(limit(10, Per::Second, 5)),
+            subject: Some(limit(1, Per::Minute, 2)),
+        },
+        None,
+    );
+    let of = |client: &str| {
+        let ClientLimits { whole, subject } = limits.of(&client.parse().unwrap());
+        [whole, subject].map(|limit| limit.map(|limit| limit.terms.to_string()))
+    };
+    let configured = ["10 requests a second", "1 request a minute"];
+    assert_eq!(of("greedy"), configured.map(|terms| Some(terms.to_owned())));
+    assert_eq!(of("modest"), [None, None]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_without_a_limit_is_not_limited() {
     let limits = whole(1, 1);

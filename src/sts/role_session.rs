@@ -181,6 +181,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_session_is_shortened_and_never_prolonged_and_keeps_its_policy() {
+        let mut session = CallerSession(a_session());
+        for (duration, expected) in [(1800, 1800), (900, 900), (3600, 900)] {
+            session.shorten(MaxSessionDuration::DEFAULT.admit(duration).unwrap());
+            assert_eq!(session.role_session().duration.as_secs(), expected);
+        }
+        let policy = policy_for("2015/01/01/*.jpg");
+        assert_eq!(session.into_policy_json(), policy.as_str());
+        let of_grant = InlinePolicy::Grant(grant_policy_for("2015/01/01/*.jpg"));
+        assert_eq!(of_grant.into_json(), policy.as_str());
+    }
+
+    #[test]
     fn sessions_that_differ_in_anything_sts_sees_are_not_equal() {
         let session = a_session();
         assert_eq!(session, a_session());

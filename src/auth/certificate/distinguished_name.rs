@@ -127,6 +127,16 @@ mod tests {
         assert_eq!(text(&[(serial, "7")]), "2.5.4.5=#0c0137");
     }
 
+    #[test]
+    fn the_length_of_a_value_in_hexadecimal_has_the_fewest_bytes() {
+        for (length, begin) in [(127, "0c7f"), (128, "0c8180"), (255, "0c81ff"), (300, "0c82012c")]
+        {
+            let serial = DnType::from_oid(&[2, 5, 4, 5]);
+            let expected = format!("2.5.4.5=#{begin}{}", "37".repeat(length));
+            assert_eq!(text(&[(serial, &"7".repeat(length))]), expected);
+        }
+    }
+
     /// An attribute type, the identifier octet of the value, and its content.
     type Attribute = (&'static [u8], u8, &'static str);
 
@@ -160,6 +170,7 @@ mod tests {
     fn a_value_in_hexadecimal_has_its_whole_tag() {
         let [universal, context, sequence] =
             [UTF8, 0x8c, 0x30].map(|tag| written(&[vec![(CN, tag, "a")]]));
+        assert_eq!(written(&[vec![(CN, UTF8, "a\0b")]]), r"CN=a\00b");
         assert_eq!([&*universal, &*context, &*sequence], ["CN=a", "CN=#8c0161", "CN=#300161"]);
     }
 

@@ -143,9 +143,18 @@ mod tests {
 
     #[test]
     fn a_configured_name_needs_a_known_kind() {
-        for wrong in
-            ["app.example.com", "dns:", "dns: a", "dns:a b", "ip:192.0.2.1", "subject:app", "DNS:a"]
-        {
+        for wrong in [
+            "uri:a b",
+            "email:a b",
+            "uri:a ",
+            "app.example.com",
+            "dns:",
+            "dns: a",
+            "dns:a b",
+            "ip:192.0.2.1",
+            "subject:app",
+            "DNS:a",
+        ] {
             assert_eq!(name(wrong), Err(InvalidCertificateName), "{wrong}");
         }
         assert_eq!(name("dns:A.b").unwrap(), CertificateName::Dns("a.b".to_owned()));

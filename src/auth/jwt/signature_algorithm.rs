@@ -60,3 +60,21 @@ impl TryFrom<String> for SignatureAlgorithm {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_set_may_have_keys_of_every_algorithm_that_is_not_symmetric() {
+        let asymmetric: Vec<_> = SignatureAlgorithm::asymmetric().collect();
+        let mut known: Vec<_> = SignatureAlgorithm::NAMES
+            .map(|name| SignatureAlgorithm::try_from(name.to_owned()).unwrap())
+            .into_iter()
+            .filter(|algorithm| !algorithm.is_symmetric())
+            .collect();
+        // `Ed25519` is another name of `EdDSA`.
+        known.dedup();
+        assert_eq!(asymmetric, known);
+    }
+}

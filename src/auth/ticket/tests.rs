@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 use crate::auth::SecretHash;
-use crate::auth::caller::Method;
+use crate::auth::caller::{JwtId, Method};
 use crate::seal::{Seal, SealKey};
 
 fn now() -> DateTime<Utc> {
@@ -30,6 +30,7 @@ fn alices() -> Ticket {
         Some(now() + TimeDelta::hours(9)),
         Fingerprint::of([b"issuer".as_slice()]),
     );
+    let caller = caller.with_jwt(Some(JwtId::of("canary-jti")));
     Ticket {
         id: TicketId::fresh(),
         proven_by: caller.method().as_str().to_owned(),
@@ -48,7 +49,8 @@ fn alices() -> Ticket {
 fn said(ticket: &Ticket) -> String {
     let Ticket { id, caller, proven_by, grant, fingerprint, duration_secs, .. } = ticket;
     let user = (caller.issuer(), caller.subject());
-    let of_caller = (caller.client(), user, caller.claims(), caller.until(), caller.parent());
+    let of_caller =
+        (caller.client(), user, caller.claims(), caller.until(), caller.parent(), caller.jwt());
     let asked = (grant, fingerprint, duration_secs, &ticket.parameters, &ticket.policy);
     format!("{id} {proven_by} {of_caller:?} {asked:?} {} {}", ticket.issued_at, ticket.expires_at)
 }
@@ -69,6 +71,33 @@ fn an_encrypted_ticket_decrypts_to_the_same_ticket() {
     };
     let opened = seal(&[1]).open(&seal(&[1]).seal(&plain).unwrap(), now()).unwrap();
     assert_eq!(said(&opened), said(&plain));
+}
+
+#[test]
+fn a_ticket_has_one_name_of_sixteen_digits() {
+    let id = TicketId([0, 1, 0xab, 3, 4, 5, 6, 0xff]);
+    assert_eq!(id.to_string(), "0001ab03040506ff");
+    assert_eq!("0001ab03040506ff".parse::<TicketId>().unwrap(), id);
+    for bad in
+        ["", "1ab03040506ff", "0001AB03040506FF", "+001ab03040506ff", "00001ab03040506ff", "canary"]
+    {
+        assert!(bad.parse::<TicketId>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn an_authentic_ticket_that_is_not_valid_names_its_client() {
+    let client: ClientId = "photo-app".parse().unwrap();
+    let text = seal(&[1]).seal(&alices()).unwrap();
+    let expired = seal(&[1]).open(&text, now() + TimeDelta::hours(1)).unwrap_err();
+    for problem in [
+        expired,
+        TicketProblem::GrantChanged(client.clone()),
+        TicketProblem::ParentEnded(client.clone()),
+    ] {
+        assert_eq!(problem.client(), Some(&client), "{problem}");
+    }
+    assert_eq!(seal(&[2]).open(&text, now()).unwrap_err().client(), None);
 }
 
 proptest! {
@@ -114,6 +143,21 @@ fn any_change_or_truncation_of_a_ticket_is_refused() {
 }
 
 #[test]
+fn a_ticket_has_at_most_3584_characters() {
+    let sealed = |bytes: usize| {
+        let parameters = BTreeMap::from([("album".to_owned(), "x".repeat(bytes))]);
+        seal(&[1]).seal(&Ticket { parameters, ..alices() })
+    };
+    let lengths: Vec<_> = (1500..3000).collect();
+    let refused = lengths.partition_point(|bytes| sealed(*bytes).is_ok());
+    let longest = sealed(lengths[refused - 1]).unwrap();
+    assert_eq!(longest.expose_secret().len(), 3584);
+    assert!(seal(&[1]).open(&longest, now()).is_ok());
+    let longer = SecretString::from(format!("{}A", longest.expose_secret()));
+    assert_eq!(seal(&[1]).open(&longer, now()).unwrap_err(), TicketProblem::Malformed);
+}
+
+#[test]
 fn a_ticket_expires_at_its_end() {
     let (seal, ticket) = (seal(&[1]), alices());
     let text = seal.seal(&ticket).unwrap();
@@ -143,14 +187,14 @@ fn the_log_distinguishes_kinds_of_invalid_tickets() {
     assert_eq!(open("not base64".into()), TicketProblem::Malformed);
     assert_eq!(open("A".repeat(4000).into()), TicketProblem::Malformed);
     assert_eq!(open("A".repeat(3000).into()), TicketProblem::Unsealed);
-    // Of an older or a newer version with the same key.
+    // Of an older or a newer version with the same key, or of the one without the id that this one has.
     let plain = super::encoding::write(&alices()).expose_secret().to_vec();
     let sealed = |plain: &[u8]| {
         let seal = Seal::new("appserver ticket seal 1", &[SealKey::for_tests(1)]);
         URL_SAFE_NO_PAD.encode(seal.seal("ticket", &plain.to_vec().into())).into()
     };
     assert!(seal(&[1]).open(&sealed(&plain), now()).is_ok());
-    for version in [1, 3] {
+    for version in [1, 2, 4] {
         assert_eq!(open(sealed(&[&[version], &plain[1..]].concat())), TicketProblem::Version);
     }
     assert_eq!(open(sealed(&[&plain, [0].as_slice()].concat())), TicketProblem::Version);

@@ -39,8 +39,12 @@ fn an_unused_share_expires_after_a_quarter_of_a_second() {
     assert_eq!(share.decide(CONNECTION, now + millis(249)), Some(Duration::ZERO));
     assert_eq!(share.decide(CONNECTION, now + millis(250)), None);
     // The next share does not revive it.
-    assert_eq!(share.apply(CONNECTION, (2, Duration::ZERO), now + millis(300)), Duration::ZERO);
-    assert_eq!(used(&mut share, now + millis(300)), 1);
+    for later in [250, 300] {
+        let (mut share, _) = answered(&[(5, 0)], now);
+        let later = now + millis(later);
+        assert_eq!(share.apply(CONNECTION, (2, Duration::ZERO), later), Duration::ZERO);
+        assert_eq!(used(&mut share, later), 1);
+    }
 }
 
 #[test]

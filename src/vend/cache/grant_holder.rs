@@ -30,3 +30,22 @@ impl GrantHolders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_holds_a_grant_for_all_of_its_users() {
+        let holder = |client: &str, user: Option<&str>| GrantHolder {
+            client: client.parse().unwrap(),
+            grant: Fingerprint::of([]),
+            user: user.map(|user| ("company".parse().unwrap(), user.parse().unwrap())),
+        };
+        let kept = GrantHolders::Only([holder("photo-app", None)].into());
+        assert!(kept.contains(&holder("photo-app", None)));
+        assert!(kept.contains(&holder("photo-app", Some("alice"))));
+        assert!(!kept.contains(&holder("web-app", Some("alice"))));
+        assert!(GrantHolders::All.contains(&holder("web-app", Some("alice"))));
+    }
+}

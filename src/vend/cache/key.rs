@@ -130,3 +130,21 @@ impl Hasher for Identity {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vend::tests::{holder, session};
+
+    #[test]
+    fn sessions_whose_hashes_are_equal_by_chance_have_different_keys() {
+        let (one, other, holder) = (session("one"), session("other"), holder("app-one"));
+        let [one, other] = [&one, &other].map(|session| LookupKey {
+            hash: 7,
+            session: session.role_session(),
+            holder: &holder,
+        });
+        assert!(one.equivalent(&one.to_key()) && one.to_key() == one.to_key());
+        assert!(!one.equivalent(&other.to_key()) && one.to_key() != other.to_key());
+    }
+}

@@ -19,6 +19,18 @@ async fn tokens_of_a_removed_client_are_removed_and_those_of_others_stay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn holders_that_are_removed_lose_their_tokens_and_no_others_do() {
+    let harness = harness();
+    for (client, name) in [("app-one", "one"), ("app-one", "three"), ("app-two", "two")] {
+        harness.vend(client, name).await.unwrap();
+    }
+    let of_one = holder("app-one");
+    assert_eq!(harness.vendor.remove_holders(|holder| *holder == of_one), 2);
+    assert_eq!(harness.vend("app-two", "two").await.unwrap().id(), "STS.3");
+    assert_eq!(harness.vend("app-one", "one").await.unwrap().id(), "STS.4");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_grant_that_was_changed_is_another_holder() {
     let harness = harness();
     harness.vend("app-one", "device").await.unwrap();

@@ -143,3 +143,20 @@ fn a_pattern_is_displayed_without_its_anchors() {
         assert!(error.contains(shown) && !error.contains("^(?:"), "{error}");
     }
 }
+
+#[test]
+fn rules_are_equal_if_they_are_of_one_kind_and_written_equally() {
+    let rules = [
+        ClaimRule::Equals("a".to_owned()),
+        ClaimRule::Equals("b".to_owned()),
+        ClaimRule::Matches("a".parse().unwrap()),
+        ClaimRule::Matches("b".parse().unwrap()),
+        ClaimRule::Contains(vec!["a".to_owned()]),
+        ClaimRule::Contains(vec!["b".to_owned()]),
+    ];
+    for (i, one) in rules.iter().enumerate() {
+        for (j, other) in rules.iter().enumerate() {
+            assert_eq!(one == other, i == j, "{one:?} {other:?}");
+        }
+    }
+}

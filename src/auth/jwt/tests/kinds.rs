@@ -169,3 +169,17 @@ fn a_kind_claim_with_a_required_value_does_not_decide_the_kind() {
         assert_eq!(verify(&changed(claim, json!(word))).unwrap_err(), JwtProblem::Kind, "{claim}");
     }
 }
+
+#[test]
+fn an_unknown_word_is_refused_in_a_claim_that_always_names_the_kind_and_in_no_other() {
+    let accepts = |name: &str, word: &str| {
+        outcome(TokenKind::Any, &json!({"typ": "JWT"}), &json!({name: word})).is_ok()
+    };
+    for (name, is_strict) in
+        [("typ", true), ("token_use", true), ("token_type", false), ("type", false), ("tty", false)]
+    {
+        assert_eq!(accepts(name, "customer"), !is_strict, "{name}");
+        assert!(accepts(name, "JWT") && accepts(name, "access") && accepts(name, "id"), "{name}");
+        assert!(!accepts(name, "refresh") && !accepts(name, "logout"), "{name}");
+    }
+}

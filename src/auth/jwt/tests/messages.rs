@@ -1,6 +1,7 @@
 //! Log messages of refused tokens.
 
 use super::*;
+use crate::auth::jwt::json::Json;
 
 #[test]
 fn a_refusal_names_the_issuer_the_client_the_claim_and_what_was_expected() {
@@ -99,4 +100,24 @@ the token's header declares another type: `typ` is "logout+jwt"; expected JWT or
 the token's header has a critical extension that is not supported
 issuer `company`: the token's signature is wrong
 "#);
+}
+
+#[test]
+fn a_refusal_knows_its_client_and_whether_it_quotes_a_claim() {
+    let plain = JwtRefusal::from(JwtProblem::Expired);
+    assert!(plain == JwtProblem::Expired && plain != JwtProblem::Audience);
+    assert_eq!((plain.client(), plain.quotes_claims()), (None, false));
+    let client = "photo-app".parse().unwrap();
+    let detailed = JwtRefusal::new(JwtProblem::Audience, "`aud` is \"other\"").of_client(&client);
+    assert_eq!((detailed.client(), detailed.quotes_claims()), (Some(&client), true));
+}
+
+#[test]
+fn ten_members_of_a_list_are_quoted() {
+    let quoted = |members: usize| {
+        let list = Json::Array((0..members).map(|_| Json::Null).collect());
+        problem::quoted_claim(Some(&list))
+    };
+    let ten = ["null"; 10].join(", ");
+    assert_eq!([quoted(10), quoted(11)], [format!("[{ten}]"), format!("[{ten}, …]")]);
 }

@@ -270,6 +270,39 @@ fn a_verified_token_is_cached_until_it_expires() {
 }
 
 #[test]
+fn a_signature_is_checked_unless_the_token_is_cached_or_has_a_fault_that_shows_before() {
+    let issuers = issuers(issuer("https://login.example.com/"));
+    let takes = |token: &SecretString, now| issuers.needs_signature_check(token, now);
+    let valid = token(&good());
+    let forged = signed(&Header::new(Algorithm::HS256), &good(), b"another secret");
+    assert!(takes(&valid, now()) && takes(&forged, now()));
+    let long = changed("padding", json!("x".repeat(LONGEST_TOKEN)));
+    for faulty in [
+        token(&changed("iss", json!("https://evil.example.com/"))),
+        signed(&Header::new(Algorithm::HS512), &good(), SECRET),
+        token(&long),
+        "no token".into(),
+    ] {
+        assert!(!takes(&faulty, now()), "{}", faulty.expose_secret());
+    }
+    issuers.verify(&valid, now()).unwrap();
+    assert!(!takes(&valid, now()) && takes(&forged, now()));
+    assert!(takes(&valid, now() + TimeDelta::hours(2)), "it has expired in the cache");
+}
+
+#[test]
+fn tickets_depend_on_the_issuer_of_their_user_and_on_no_other() {
+    let configured = issuer("https://login.example.com/");
+    let caller = verify(&good()).unwrap();
+    let issuers = issuers(configured);
+    assert_eq!(issuers.parent(&"company".parse().unwrap()), Some(caller.parent()));
+    assert_eq!(issuers.parent(&"other".parse().unwrap()), None);
+    assert!(!issuers.is_empty() && Issuers::default().is_empty());
+    let serves = |client: &str| issuer("any").serves(&client.parse().unwrap());
+    assert!(serves("photo-app") && serves("android") && !serves("web-app"));
+}
+
+#[test]
 fn a_cached_token_does_not_authenticate_a_changed_one() {
     let issuers = issuers(issuer("https://login.example.com/"));
     let good = token(&good());

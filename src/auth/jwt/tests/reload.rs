@@ -1,6 +1,6 @@
 //! Reloads of the issuers while the previous configuration serves.
 
-use super::signing::signer;
+use super::signing::{key_set, signer};
 use super::site::{Page, Site, StandingTime};
 use super::*;
 
@@ -126,9 +126,9 @@ fn a_new_shared_secret_changes_the_parent_and_new_public_keys_do_not() {
     assert_ne!(with(secret(1)).parent(), with(secret(2)).parent());
     let jwks = include_str!("../../../../config/demo.jwks.json");
     let public = |set: &str| Jwks::from_jwks(set.as_bytes(), &algorithms(&["ES256"])).unwrap();
-    let renamed = jwks.replace("\"demo\"", "\"next\"");
-    assert_ne!(public(jwks), public(&renamed));
-    assert_eq!(with(public(jwks)).parent(), with(public(&renamed)).parent());
+    let [one, other] = [0, 1].map(|number| key_set(&[&signer(number, "key")]));
+    assert_ne!(public(&one), public(&other));
+    assert_eq!(with(public(&one)).parent(), with(public(&other)).parent());
     let other = Issuer { configured: Fingerprint::of([b"x".as_slice()]), ..with(public(jwks)) };
     assert_ne!(with(public(jwks)).parent(), other.parent());
 }
