@@ -23,9 +23,16 @@ mod rotation;
 mod settings;
 mod shared;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod upload_line;
 mod writer;
+
+/// The queue's locks. `tests::queue_schedules` compiles the queue with others.
+mod locks {
+    pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
+}
 
 pub(crate) use grant_line::{GrantRecord, Width};
 pub(crate) use health::AuditUnavailable;
