@@ -34,11 +34,15 @@ pub(super) async fn revoke(
     revocation: &Revocation,
     now: DateTime<Utc>,
 ) -> Option<SharedRevoke> {
-    let mut readers = Readers::before_change(redis).await?;
+    // Revoking comes first: who cannot be counted may still read it.
+    let readers = Readers::before_change(redis).await;
     let outcome = SharedRevocations::revoke(redis, revocation, now).await?;
     if outcome != RevokeOutcome::Done {
         return Some(SharedRevoke::Refused(outcome));
     }
+    let Some(mut readers) = readers else {
+        return Some(SharedRevoke::Changed(SharedChange::Done(None)));
+    };
     let until = Some(revocation.until());
     let is_done = |state: &CurrentState| matches!(state, CurrentState::Readable { until: held, .. } if *held >= until);
     let change = settle(redis, revocation.what(), now, &mut readers, is_done, async || {
@@ -71,7 +75,12 @@ pub(super) async fn undo(
     let change = settle(redis, what, now, &mut readers, is_done, async || {
         SharedRevocations::undo(redis, what, now).await.map(drop)
     });
-    Some(Some(change.await))
+    let mut change = change.await;
+    if let (true, SharedChange::Done(Some(read_by))) = (is_removed, &mut change) {
+        // What none of them could decrypt, none of them has refused.
+        read_by.with_other_keys = 0;
+    }
+    Some(Some(change))
 }
 
 /// Waits until all replicas know a state that is what was meant, and repeats the change while Redis has another one.
@@ -112,7 +121,7 @@ pub(super) fn say_revoked(revocation: &Revocation, change: SharedChange) -> Resu
         }
         SharedChange::Overruled => {
             let message = format!(
-                "{what} is not revoked: others take it back at the same time. Run the command again"
+                "{what} may not be revoked: others change it at the same time. See with --list, and run the command again"
             );
             return Err(Failure::new(EXIT_NOT_ENFORCED, message));
         }
@@ -149,7 +158,8 @@ pub(super) fn say_undone(what: &Revoked, change: SharedChange) -> Result<(), Fai
         }
         SharedChange::Overruled => {
             let message = format!(
-                "{what} is still revoked: others revoke it at the same time. Run the command again"
+                "{what} may still be revoked: others revoke it at the same time, or replicas whose keys are not in this \
+                 configuration put it back. Run the command again, with the configuration that has all keys"
             );
             return Err(Failure::new(EXIT_NOT_ENFORCED, message));
         }
@@ -160,8 +170,9 @@ pub(super) fn say_undone(what: &Revoked, change: SharedChange) -> Result<(), Fai
         note(format_args!("warning: {NOBODY_READS}"));
     }
     if with_other_keys > 0 {
-        note(format_args!(
-            "warning: {with_other_keys} of {all} replicas cannot decrypt that: one that refuses {what} still does"
+        return fails(&format!(
+            "{with_other_keys} of {all} replicas cannot decrypt that, and one that refuses it still does: their \
+             `store.redis.encryption_key_file` is another. Run the command with the replicas' configuration"
         ));
     }
     read_by.missing().map_or(Ok(()), |missing| fails(&missing))

@@ -60,7 +60,13 @@ end
 
 local done, read, values = 0, 0, {}
 if action == 'readers' then
-  values = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, tonumber(ARGV[2]))
+  -- The latest first. No replica describes itself at such length as what is left out.
+  local marks = redis.call('ZREVRANGE', KEYS[3], 0, tonumber(ARGV[2]) - 1)
+  for _, mark in ipairs(marks) do
+    if #mark <= 16384 then
+      values[#values + 1] = mark
+    end
+  end
 elseif action == 'read' and version ~= '' and version == ARGV[2] then
   done = 1
 elseif action == 'read' then
