@@ -15,6 +15,8 @@ const FRESHNESS: Freshness =
 const ASKS_AGAIN_LEFT: f64 = 0.86;
 /// The same for a token that is not fresh: the part of its remaining life after which the app asks again.
 const ASKS_AGAIN_STALE: f64 = 0.375;
+/// `vend.budget.refresh_percent`, as a fraction.
+const REFRESH_SHARE: f64 = 0.2;
 const MINUTES_A_DAY: f64 = 24.0 * 60.0;
 
 /// Phones that come and go in a daily wave. In each session the app asks once for a token of each grant, and again when
@@ -27,6 +29,8 @@ pub(crate) struct Fleet {
     sessions_per_day: f64,
     session_secs: f64,
     wave: DailyWave,
+    /// The part of the budget that refreshes may take, 0 to 1.
+    refresh_share: f64,
 }
 
 /// How many grants there are of each kind.
@@ -69,6 +73,7 @@ impl Fleet {
             sessions_per_day,
             session_secs: session_minutes * 60.0,
             wave: DailyWave::with_peak_hour(peak_hour_percent / 100.0),
+            refresh_share: REFRESH_SHARE,
         })
     }
 
@@ -86,6 +91,20 @@ impl Fleet {
 
     pub(super) fn with_token_secs(self, token_secs: u32) -> Self {
         Self { token_secs, ..self }
+    }
+
+    pub(super) fn refresh_share(&self) -> f64 {
+        self.refresh_share
+    }
+
+    pub(crate) fn with_refresh_percent(self, percent: u32) -> Self {
+        Self { refresh_share: f64::from(percent) / 100.0, ..self }
+    }
+
+    /// How many different tokens there are.
+    pub(super) fn keys(&self) -> f64 {
+        let GrantMix { user, shared, upload } = self.grants;
+        self.users * f64::from(user) + f64::from(shared + upload)
     }
 
     /// A day at STS, at which no more than these calls are made.
@@ -151,7 +170,7 @@ impl Fleet {
     }
 }
 
-/// `user=2,shared=1,upload=1`, each kind at most once.
+/// `user=2,shared=1,upload=1`, each kind at most once, with or without spaces.
 impl FromStr for GrantMix {
     type Err = String;
 
@@ -159,16 +178,26 @@ impl FromStr for GrantMix {
         const RULE: &str = "kinds are `user`, `shared` and `upload`, each once and with a number of grants up to 1000, such as `user=1,shared=2`";
         let (mut user, mut shared, mut upload) = (None, None, None);
         for part in text.split(',') {
-            let (kind, count) = part.split_once('=').ok_or(RULE)?;
+            let part = part.trim();
+            if part.is_empty() && text.contains(',') {
+                return Err(format!("there is nothing before or after a comma: {RULE}"));
+            }
+            if part.is_empty() {
+                return Err(format!("there is no grant: {RULE}"));
+            }
+            let (kind, count) =
+                part.split_once('=').ok_or_else(|| format!("`{part}` has no number: {RULE}"))?;
+            let (kind, count) = (kind.trim(), count.trim());
             let slot = match kind {
                 "user" => &mut user,
                 "shared" => &mut shared,
                 "upload" => &mut upload,
                 _ => return Err(format!("`{kind}` is no kind of grant: {RULE}")),
             };
-            let count = count.parse().ok().filter(|count| *count <= 1000);
-            let count: u32 = count.ok_or_else(|| format!("the number of `{kind}`: {RULE}"))?;
-            if slot.replace(count).is_some() {
+            let number = count.parse().ok().filter(|number| *number <= 1000);
+            let number: u32 = number
+                .ok_or_else(|| format!("`{count}` is no number of `{kind}` up to 1000: {RULE}"))?;
+            if slot.replace(number).is_some() {
                 return Err(format!("`{kind}` is there twice: {RULE}"));
             }
         }

@@ -5,16 +5,20 @@
 
 mod day;
 mod fleet;
+mod memory;
 mod plan;
 mod population;
+mod quota;
 mod remedy;
 mod wave;
 
 pub(crate) use fleet::{Fleet, GrantMix, ImpossibleFleet};
+pub(crate) use memory::{BYTES_OF_PROCESS, BYTES_PER_TOKEN, ReplicaMemory};
 pub(crate) use plan::{
-    BYTES_PER_TOKEN, CPU_MICROS_PER_CALL, CPU_MICROS_PER_HIT, CapacityPlan, CommandsOfRedis, Queue,
+    CPU_MICROS_PER_CALL, CPU_MICROS_PER_HIT, CapacityPlan, CommandsOfRedis, Queue,
     REDIS_BYTES_PER_TOKEN, Rate,
 };
+pub(crate) use quota::Quota;
 pub(crate) use remedy::{Remedy, RemedyKind};
 
 #[cfg(test)]

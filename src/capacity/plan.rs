@@ -2,21 +2,17 @@
 
 use super::day::{Day, Rates};
 use super::fleet::Fleet;
+use super::memory::ReplicaMemory;
+use super::quota::Quota;
 use super::remedy::Remedy;
 use super::wave::DAY_SECS;
 
 /// CPU of a cached token and of a new one: the measurements in docs/performance.md, rounded up for an audit line.
 pub(crate) const CPU_MICROS_PER_HIT: f64 = 15.0;
 pub(crate) const CPU_MICROS_PER_CALL: f64 = 100.0;
-/// A cached token with what refreshes it: docs/performance.md.
-pub(crate) const BYTES_PER_TOKEN: f64 = 4_096.0;
 /// A token in Redis: docs/operate/sizing.md.
 pub(crate) const REDIS_BYTES_PER_TOKEN: f64 = 1_640.0;
 
-/// The parts of STS's quota that the defaults of `[vend.budget]` spend: 90 calls a second and a burst of 10 fill a quota of
-/// 100, and refreshes may take a fifth of the 90.
-const BUDGET_OF_QUOTA: f64 = 0.9;
-const REFRESH_SHARE: f64 = 0.2;
 /// Of a replica's core at the busiest time; the rest is for what the model leaves out, such as TLS.
 const CORE_SHARE: f64 = 0.5;
 /// Two survive the loss of one.
@@ -73,12 +69,12 @@ pub(crate) struct CapacityPlan {
     /// Calls of STS that are made.
     pub(crate) made: Rate,
     /// Calls a second that AppServer makes at most.
+    pub(crate) quota: Quota,
     pub(crate) budget: f64,
     pub(crate) queue: Queue,
     pub(crate) cpu_cores: f64,
     pub(crate) replicas: f64,
-    /// Tokens that one replica holds.
-    pub(crate) tokens_per_replica: f64,
+    pub(crate) memory: ReplicaMemory,
     pub(crate) redis_tokens: f64,
     pub(crate) redis_commands: Rate,
     /// Those for the limits of users, if they have any.
@@ -89,9 +85,17 @@ pub(crate) struct CapacityPlan {
 
 impl CapacityPlan {
     pub(crate) fn new(fleet: &Fleet, quota: u32) -> Self {
-        let budget = f64::from(quota) * BUDGET_OF_QUOTA;
-        let needed = needed(fleet, true);
-        let made = fleet.day(Rates { calls: budget, refresh_share: REFRESH_SHARE });
+        let plan = Self::without_remedies(fleet, Quota::of_one_account(quota));
+        Self { remedies: Remedy::all(fleet, &plan), ..plan }
+    }
+
+    pub(super) fn without_remedies(fleet: &Fleet, quota: Quota) -> Self {
+        // More than any fleet needs.
+        const UNLIMITED: f64 = 1e15;
+        let budget = quota.budget();
+        let refresh_share = fleet.refresh_share();
+        let needed = fleet.day(Rates { calls: UNLIMITED, refresh_share });
+        let made = fleet.day(Rates { calls: budget, refresh_share });
         let requests = fleet.requests();
         let requests = Rate { mean: requests / DAY_SECS, peak: requests * fleet.peak_share() };
         let cores =
@@ -111,8 +115,9 @@ impl CapacityPlan {
         let limited = CommandsOfRedis::MEASURED.limited_request;
         Self {
             requests,
-            needed,
+            needed: rate(&needed),
             made: rate(&made),
+            quota,
             budget,
             queue: Queue {
                 callers: made.longest_queue,
@@ -122,7 +127,11 @@ impl CapacityPlan {
             },
             cpu_cores,
             replicas,
-            tokens_per_replica: (made.valid_tokens + tokens_elsewhere) / replicas,
+            memory: ReplicaMemory::new(
+                (made.valid_tokens + tokens_elsewhere) / replicas,
+                fleet.keys(),
+                quota.accounts,
+            ),
             redis_tokens: made.valid_tokens,
             redis_commands: Rate {
                 mean: commands(issued, made.refreshes, made.used) / DAY_SECS,
@@ -132,24 +141,14 @@ impl CapacityPlan {
                 mean: requests.mean * limited,
                 peak: requests.peak * limited,
             },
-            remedies: Remedy::all(fleet, needed, budget),
+            remedies: Vec::new(),
         }
     }
-}
 
-/// Calls of STS if there were no quota.
-pub(super) fn needed(fleet: &Fleet, refreshes: bool) -> Rate {
-    // More than any fleet makes.
-    const UNLIMITED: f64 = 1e15;
-    let refresh_share = if refreshes { REFRESH_SHARE } else { 0.0 };
-    rate(&fleet.day(Rates { calls: UNLIMITED, refresh_share }))
-}
-
-/// The least quota whose budget allows this many calls a second.
-pub(super) fn quota_for(calls_per_second: f64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let quota = (calls_per_second / BUDGET_OF_QUOTA).ceil() as u32;
-    quota
+    /// Whether the budget covers the busiest minute.
+    pub(crate) fn suffices(&self) -> bool {
+        self.needed.peak <= self.budget
+    }
 }
 
 fn rate(day: &Day) -> Rate {

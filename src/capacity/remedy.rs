@@ -1,7 +1,9 @@
-//! What to change when STS's quota does not suffice, and how much that saves.
+//! What to change when STS's quota does not suffice, how much that saves, and what it costs.
 
 use super::fleet::{Fleet, GrantMix};
-use super::plan::{self, Rate};
+use super::memory::ReplicaMemory;
+use super::plan::{CapacityPlan, Rate};
+use super::quota::Quota;
 
 /// The longest session of any role.
 const LONGEST_TOKEN_SECS: u32 = 43_200;
@@ -14,60 +16,78 @@ pub(crate) struct Remedy {
     pub(crate) needed: Rate,
     /// Whether the budget then covers the busiest minute.
     pub(crate) suffices: bool,
+    /// With the calls that are then made.
+    pub(crate) memory: ReplicaMemory,
+    pub(crate) redis_tokens: f64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RemedyKind {
-    /// One grant has one token for all users instead of one for each.
-    ShareGrant,
+    /// One of so many grants of users has one token for all users instead of one for each.
+    ShareGrant {
+        of: u32,
+    },
+    /// One grant replaces so many grants of users.
+    MergeGrants {
+        of: u32,
+    },
     LongerTokens {
         secs: u32,
     },
     /// `vend.budget.refresh_percent = 0`
     NoRefreshAhead,
-    /// One grant of users signs uploads instead.
-    UploadGrant,
-    /// The least quota with which nobody waits.
-    Quota {
-        calls_per_second: u32,
+    /// One of so many grants of users signs uploads instead.
+    UploadGrant {
+        of: u32,
     },
+    /// The least quota with which nobody waits.
+    Quota(Quota),
 }
 
 impl Remedy {
     /// All that apply, in the order in which to try them; none if the budget covers what is needed.
-    pub(super) fn all(fleet: &Fleet, needed: Rate, budget: f64) -> Vec<Self> {
-        if needed.peak <= budget {
+    pub(super) fn all(fleet: &Fleet, plan: &CapacityPlan) -> Vec<Self> {
+        if plan.suffices() {
             return Vec::new();
         }
         let grants = fleet.grants();
-        let fewer = |grants: GrantMix| {
-            (grants.user > 0).then_some(GrantMix { user: grants.user.saturating_sub(1), ..grants })
-        };
-        let shared = fewer(grants).map(|rest| GrantMix { shared: rest.shared + 1, ..rest });
-        let upload = fewer(grants).map(|rest| GrantMix { upload: rest.upload + 1, ..rest });
-        let is_short = fleet.token_secs() < LONGEST_TOKEN_SECS;
-        let longer = is_short.then(|| fleet.with_token_secs(LONGEST_TOKEN_SECS));
-        let changes = [
-            shared.map(|grants| (RemedyKind::ShareGrant, fleet.with_grants(grants), true)),
-            longer
-                .map(|fleet| (RemedyKind::LongerTokens { secs: LONGEST_TOKEN_SECS }, fleet, true)),
-            Some((RemedyKind::NoRefreshAhead, *fleet, false)),
-            upload.map(|grants| (RemedyKind::UploadGrant, fleet.with_grants(grants), true)),
-        ];
-        let mut remedies: Vec<_> = changes
-            .into_iter()
-            .flatten()
-            .map(|(kind, fleet, refreshes)| {
-                let needed = plan::needed(&fleet, refreshes);
-                Self { kind, needed, suffices: needed.peak <= budget }
-            })
-            .collect();
-        let calls_per_second = plan::quota_for(needed.peak);
-        remedies.push(Self {
-            kind: RemedyKind::Quota { calls_per_second },
-            needed,
-            suffices: true,
+        let GrantMix { user: of, shared, upload } = grants;
+        let fewer = GrantMix { user: of.saturating_sub(1), ..grants };
+        let with = |grants| fleet.with_grants(grants);
+        let mut changes = Vec::new();
+        if of > 0 {
+            let shared = GrantMix { shared: shared + 1, ..fewer };
+            changes.push((RemedyKind::ShareGrant { of }, with(shared)));
+        }
+        if of > 1 {
+            changes.push((RemedyKind::MergeGrants { of }, with(GrantMix { user: 1, ..grants })));
+        }
+        if fleet.token_secs() < LONGEST_TOKEN_SECS {
+            let kind = RemedyKind::LongerTokens { secs: LONGEST_TOKEN_SECS };
+            changes.push((kind, fleet.with_token_secs(LONGEST_TOKEN_SECS)));
+        }
+        if fleet.refresh_share() > 0.0 {
+            changes.push((RemedyKind::NoRefreshAhead, fleet.with_refresh_percent(0)));
+        }
+        if of > 0 {
+            let upload = GrantMix { upload: upload + 1, ..fewer };
+            changes.push((RemedyKind::UploadGrant { of }, with(upload)));
+        }
+        let changed = changes.into_iter().map(|(kind, fleet)| {
+            Self::new(kind, &CapacityPlan::without_remedies(&fleet, plan.quota))
         });
-        remedies
+        let quota = Quota::allowing(plan.needed.peak);
+        let raised = CapacityPlan::without_remedies(fleet, quota);
+        changed.chain([Self::new(RemedyKind::Quota(quota), &raised)]).collect()
+    }
+
+    fn new(kind: RemedyKind, changed: &CapacityPlan) -> Self {
+        Self {
+            kind,
+            needed: changed.needed,
+            suffices: changed.suffices(),
+            memory: changed.memory,
+            redis_tokens: changed.redis_tokens,
+        }
     }
 }

@@ -82,29 +82,92 @@ fn the_changes_are_in_the_order_in_which_to_try_them_and_the_last_one_suffices()
     let kinds = |grants, token_secs| {
         let plan = CapacityPlan::new(&fleet(10_000_000, grants, token_secs, 4.0), 100);
         let last = plan.remedies.last().unwrap();
-        let RemedyKind::Quota { calls_per_second } = last.kind else { panic!("{last:?}") };
-        let raised =
-            CapacityPlan::new(&fleet(10_000_000, grants, token_secs, 4.0), calls_per_second);
-        assert!(last.suffices && raised.remedies.is_empty(), "{raised:?}");
-        let lower =
-            CapacityPlan::new(&fleet(10_000_000, grants, token_secs, 4.0), calls_per_second - 1);
-        assert!(!lower.remedies.is_empty(), "{lower:?}");
+        let RemedyKind::Quota(Quota { calls_per_second, accounts: 1 }) = last.kind else {
+            panic!("{last:?}")
+        };
+        let suffices = |quota| plan.needed.peak <= Quota::of_one_account(quota).budget();
+        assert!(last.suffices && suffices(calls_per_second), "{last:?}");
+        assert!(!suffices(calls_per_second - 1), "{last:?}");
         plan.remedies.iter().map(|remedy| remedy.kind).collect::<Vec<_>>()
     };
     let all = kinds(ONE_FOR_EACH, 3600);
     assert_eq!(
         all[..4],
         [
-            RemedyKind::ShareGrant,
+            RemedyKind::ShareGrant { of: 1 },
             RemedyKind::LongerTokens { secs: 43_200 },
             RemedyKind::NoRefreshAhead,
-            RemedyKind::UploadGrant,
+            RemedyKind::UploadGrant { of: 1 },
         ]
     );
     assert_eq!(
-        kinds(ONE_FOR_EACH, 43_200)[..2],
-        [RemedyKind::ShareGrant, RemedyKind::NoRefreshAhead]
+        kinds(GrantMix { user: 2, ..ONE_FOR_EACH }, 43_200)[..3],
+        [
+            RemedyKind::ShareGrant { of: 2 },
+            RemedyKind::MergeGrants { of: 2 },
+            RemedyKind::NoRefreshAhead,
+        ]
     );
+}
+
+#[test]
+fn a_change_has_the_calls_and_the_memory_of_a_plan_with_it() {
+    let million = fleet(1_000_000, GrantMix { user: 2, ..ONE_FOR_EACH }, 3600, 4.0);
+    let plan = CapacityPlan::new(&million, 100);
+    let planned = |fleet: &Fleet, quota| {
+        let quota = Quota::of_one_account(quota);
+        let plan = CapacityPlan::without_remedies(fleet, quota);
+        let CapacityPlan { needed, memory, redis_tokens, .. } = plan;
+        (needed.peak, memory.bytes, redis_tokens)
+    };
+    for remedy in &plan.remedies {
+        let with = |grants| planned(&million.with_grants(grants), 100);
+        let expected = match remedy.kind {
+            RemedyKind::ShareGrant { .. } => with(GrantMix { user: 1, shared: 1, upload: 0 }),
+            RemedyKind::MergeGrants { .. } => with(ONE_FOR_EACH),
+            RemedyKind::LongerTokens { secs } => planned(&million.with_token_secs(secs), 100),
+            RemedyKind::NoRefreshAhead => planned(&million.with_refresh_percent(0), 100),
+            RemedyKind::UploadGrant { .. } => with(GrantMix { user: 1, shared: 0, upload: 1 }),
+            RemedyKind::Quota(quota) => planned(&million, quota.calls_per_second),
+        };
+        let has = (remedy.needed.peak, remedy.memory.bytes, remedy.redis_tokens);
+        assert_eq!(has, expected, "{remedy:?}");
+    }
+    let bytes = |kind: RemedyKind| {
+        plan.remedies.iter().find(|remedy| remedy.kind == kind).unwrap().memory.bytes
+    };
+    let longer = bytes(RemedyKind::LongerTokens { secs: 43_200 });
+    assert!(longer > 5.0 * plan.memory.bytes, "{longer}");
+}
+
+#[test]
+fn a_quota_beyond_one_budget_is_divided_over_accounts() {
+    for (calls, calls_per_second, accounts) in [
+        (0.1, 2, 1),
+        (90.0, 100, 1),
+        (90.1, 102, 1),
+        (10_000.0, Quota::MAX, 1),
+        (10_000.1, 5_557, 2),
+        (11_532.0, 6_407, 2),
+        (1e9, Quota::MAX, 100_000),
+    ] {
+        let quota = Quota::allowing(calls);
+        assert_eq!(quota, Quota { calls_per_second, accounts }, "{calls}");
+        assert!(quota.budget() >= calls && quota.budget_of_account() <= 10_000, "{calls}");
+    }
+    assert_eq!(Quota::of_one_account(100).budget(), 90.0);
+    assert_eq!(Quota::of_one_account(1).budget(), 1.0);
+}
+
+#[test]
+fn a_replica_needs_memory_for_a_full_cache_which_keeps_expired_tokens() {
+    let bytes = |tokens, keys, accounts| ReplicaMemory::new(tokens, keys, accounts).bytes;
+    assert_eq!(bytes(6.0, 2.0, 1), BYTES_OF_PROCESS + 6.0 * BYTES_PER_TOKEN);
+    assert_eq!(bytes(6.0, 1e6, 1), BYTES_OF_PROCESS + 1e5 * BYTES_PER_TOKEN);
+    assert_eq!(bytes(2e5, 1e6, 1), BYTES_OF_PROCESS + 2e5 * BYTES_PER_TOKEN);
+    let huge = ReplicaMemory::new(3e7, 1e9, 2);
+    assert_eq!(huge.bytes, BYTES_OF_PROCESS + 2e7 * BYTES_PER_TOKEN);
+    assert!(!huge.holds_all() && ReplicaMemory::new(1.5e7, 1e9, 2).holds_all());
 }
 
 #[test]

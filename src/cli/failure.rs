@@ -10,6 +10,8 @@ use crate::telemetry::with_causes;
 pub(super) const EXIT_DRIFT: u8 = 1;
 /// An account could not be read or changed.
 pub(super) const EXIT_NOT_EXAMINED: u8 = 2;
+/// The command line is wrong, as clap reports it.
+pub(super) const EXIT_USAGE: u8 = 2;
 /// The configuration or the command line is wrong (BSD's `EX_USAGE`).
 pub(super) const EXIT_CONFIG: u8 = 64;
 /// A needed resource is unavailable, such as an address (`EX_UNAVAILABLE`).

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::capacity::{
-    BYTES_PER_TOKEN, CPU_MICROS_PER_CALL, CPU_MICROS_PER_HIT, CapacityPlan, CommandsOfRedis,
-    REDIS_BYTES_PER_TOKEN, Rate, Remedy, RemedyKind,
+    BYTES_OF_PROCESS, BYTES_PER_TOKEN, CPU_MICROS_PER_CALL, CPU_MICROS_PER_HIT, CapacityPlan,
+    CommandsOfRedis, Quota, REDIS_BYTES_PER_TOKEN, Rate, Remedy, RemedyKind, ReplicaMemory,
 };
 
 #[derive(Serialize)]
@@ -17,8 +17,8 @@ struct Plan {
     queue: Queue,
     replicas: f64,
     cpu_cores: f64,
-    tokens_per_replica: f64,
-    bytes_per_replica: f64,
+    #[serde(flatten)]
+    memory: Memory,
     redis: Redis,
     changes: Vec<Change>,
     model: Model,
@@ -42,6 +42,16 @@ struct Queue {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
+struct Memory {
+    tokens_per_replica: f64,
+    /// Of the tokens alone.
+    bytes_per_replica: f64,
+    max_cached_tokens: f64,
+    memory_limit_bytes: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct Redis {
     commands: PerSecond,
     limit_commands: PerSecond,
@@ -55,8 +65,16 @@ struct Change {
     change: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_calls_per_second: Option<u32>,
     sts_calls_needed: PerSecond,
     suffices: bool,
+    #[serde(flatten)]
+    memory: Memory,
+    redis_tokens: f64,
+    redis_bytes: f64,
 }
 
 /// What the model counts with.
@@ -66,6 +84,7 @@ struct Model {
     cpu_micros_per_hit: f64,
     cpu_micros_per_call: f64,
     bytes_per_token: f64,
+    bytes_of_process: f64,
     redis_bytes_per_token: f64,
     redis_commands_per_new_token: f64,
     redis_commands_per_refreshed_token: f64,
@@ -88,8 +107,7 @@ pub(super) fn json(plan: &CapacityPlan) -> String {
         },
         replicas: plan.replicas,
         cpu_cores: rounded(plan.cpu_cores),
-        tokens_per_replica: plan.tokens_per_replica.ceil(),
-        bytes_per_replica: plan.tokens_per_replica.ceil() * BYTES_PER_TOKEN,
+        memory: memory(plan.memory),
         redis: Redis {
             commands: per_second(plan.redis_commands),
             limit_commands: per_second(plan.redis_limit_commands),
@@ -103,14 +121,34 @@ pub(super) fn json(plan: &CapacityPlan) -> String {
 }
 
 fn change(remedy: &Remedy) -> Change {
-    let (change, value) = match remedy.kind {
-        RemedyKind::ShareGrant => ("ShareGrant", None),
-        RemedyKind::LongerTokens { secs } => ("LongerTokens", Some(secs)),
-        RemedyKind::NoRefreshAhead => ("NoRefreshAhead", None),
-        RemedyKind::UploadGrant => ("UploadGrant", None),
-        RemedyKind::Quota { calls_per_second } => ("Quota", Some(calls_per_second)),
+    let (change, value, quota) = match remedy.kind {
+        RemedyKind::ShareGrant { .. } => ("ShareGrant", None, None),
+        RemedyKind::MergeGrants { .. } => ("MergeGrants", None, None),
+        RemedyKind::LongerTokens { secs } => ("LongerTokens", Some(secs), None),
+        RemedyKind::NoRefreshAhead => ("NoRefreshAhead", None, None),
+        RemedyKind::UploadGrant { .. } => ("UploadGrant", None, None),
+        RemedyKind::Quota(quota) => ("Quota", Some(quota.calls_per_second), Some(quota)),
     };
-    Change { change, value, sts_calls_needed: per_second(remedy.needed), suffices: remedy.suffices }
+    Change {
+        change,
+        value,
+        accounts: quota.map(|quota| quota.accounts),
+        budget_calls_per_second: quota.map(Quota::budget_of_account),
+        sts_calls_needed: per_second(remedy.needed),
+        suffices: remedy.suffices,
+        memory: memory(remedy.memory),
+        redis_tokens: remedy.redis_tokens.ceil(),
+        redis_bytes: remedy.redis_tokens.ceil() * REDIS_BYTES_PER_TOKEN,
+    }
+}
+
+fn memory(replica: ReplicaMemory) -> Memory {
+    Memory {
+        tokens_per_replica: replica.tokens,
+        bytes_per_replica: replica.tokens * BYTES_PER_TOKEN,
+        max_cached_tokens: replica.max_cached_tokens,
+        memory_limit_bytes: replica.bytes,
+    }
 }
 
 fn model() -> Model {
@@ -119,6 +157,7 @@ fn model() -> Model {
         cpu_micros_per_hit: CPU_MICROS_PER_HIT,
         cpu_micros_per_call: CPU_MICROS_PER_CALL,
         bytes_per_token: BYTES_PER_TOKEN,
+        bytes_of_process: BYTES_OF_PROCESS,
         redis_bytes_per_token: REDIS_BYTES_PER_TOKEN,
         redis_commands_per_new_token: redis.new_token,
         redis_commands_per_refreshed_token: redis.refreshed_token,

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use crate::capacity::{
-    BYTES_PER_TOKEN, CapacityPlan, Queue, REDIS_BYTES_PER_TOKEN, Rate, RemedyKind,
+    CapacityPlan, Queue, REDIS_BYTES_PER_TOKEN, Rate, Remedy, RemedyKind, ReplicaMemory,
 };
 
-/// `vend.max_cached_tokens`, unless it is configured.
-const DEFAULT_MAX_CACHED_TOKENS: f64 = 100_000.0;
+/// `vend.max_waiting` and `vend.call_timeout_ms`, unless they are configured.
+const MAX_WAITING: f64 = 10_000.0;
+const CALL_TIMEOUT_SECS: f64 = 15.0;
 
-pub(super) fn text(plan: &CapacityPlan, quota: u32) -> String {
+pub(super) fn text(plan: &CapacityPlan) -> String {
     let rows = [
         (
             "requests",
@@ -19,17 +20,17 @@ pub(super) fn text(plan: &CapacityPlan, quota: u32) -> String {
                 count(plan.requests.peak)
             ),
         ),
-        ("STS", sts(plan, quota)),
-        ("queue", queue(&plan.queue)),
+        ("STS", sts(plan)),
+        ("queue", queue(&plan.queue, plan.replicas)),
         (
             "replicas",
             format!(
-                "{}, with {} at the peak together",
+                "{} that share a Redis, with {} at the peak together: one core each, at most half busy, and one is spare",
                 count(plan.replicas),
-                cores(plan.cpu_cores)
+                counted(plan.cpu_cores, "core")
             ),
         ),
-        ("memory", memory(plan.tokens_per_replica)),
+        ("memory", memory(plan.memory)),
         ("Redis", redis(plan)),
     ];
     let mut text = String::new();
@@ -39,48 +40,59 @@ pub(super) fn text(plan: &CapacityPlan, quota: u32) -> String {
     text + &changes(plan)
 }
 
-fn sts(plan: &CapacityPlan, quota: u32) -> String {
+fn sts(plan: &CapacityPlan) -> String {
     let Rate { mean, peak } = plan.needed;
+    // Users who come in short sessions leave tokens behind that are refreshed once more.
+    let why = if mean > plan.requests.mean { "; a refresh ahead needs no request" } else { "" };
     format!(
-        "{} calls a second needed on average, {} at the peak; {} may be made, of a quota of {}",
-        count(mean),
+        "{} a second needed on average, {} at the peak; {} may be made, of a quota of {}{why}",
+        counted(mean, "call"),
         count(peak),
         count(plan.budget),
-        count(quota.into())
+        count(plan.quota.calls_per_second.into())
     )
 }
 
-fn queue(queue: &Queue) -> String {
+fn queue(queue: &Queue, replicas: f64) -> String {
+    let refused = if queue.wait_secs > CALL_TIMEOUT_SECS || queue.callers > MAX_WAITING * replicas {
+        let most = count(MAX_WAITING);
+        format!(
+            "; callers whose turn would come too late, or beyond vend.max_waiting ({most} in each replica), are refused and retry"
+        )
+    } else {
+        String::new()
+    };
     if !queue.drains {
-        return "grows from day to day: a day needs more calls than may be made".to_owned();
+        return format!("grows from day to day: a day needs more calls than may be made{refused}");
     }
     if queue.crowded_hours <= 0.0 {
         return "none".to_owned();
     }
     format!(
-        "{} callers at the worst time, when a new one waits {}; somebody waits for {} of the day",
-        count(queue.callers.ceil()),
+        "{} at the worst time, when a new one waits {}; somebody waits for {} of the day{refused}",
+        counted(queue.callers.ceil(), "caller"),
         time(queue.wait_secs),
         time(queue.crowded_hours * 3600.0)
     )
 }
 
-fn memory(tokens: f64) -> String {
-    let size = bytes(tokens * BYTES_PER_TOKEN);
-    let needed = format!("{} tokens in each replica, {size}", count(tokens.ceil()));
-    if tokens > DEFAULT_MAX_CACHED_TOKENS {
-        format!("{needed}; raise vend.max_cached_tokens from {}", count(DEFAULT_MAX_CACHED_TOKENS))
-    } else {
-        needed
-    }
+fn memory(replica: ReplicaMemory) -> String {
+    let rest =
+        if replica.holds_all() { "" } else { ", its maximum (the other tokens are in Redis)," };
+    format!(
+        "{} in each replica: vend.max_cached_tokens = {}{rest} and a memory limit of at least {} without connections",
+        counted(replica.tokens, "token"),
+        replica.max_cached_tokens,
+        bytes(replica.bytes)
+    )
 }
 
 fn redis(plan: &CapacityPlan) -> String {
     format!(
-        "{} commands a second at the peak, and {} if users have a limit; {} tokens, {}",
-        count(plan.redis_commands.peak),
+        "{} a second at the peak, and {} if users have a limit; {}, {}",
+        counted(plan.redis_commands.peak, "command"),
         count(plan.redis_commands.peak + plan.redis_limit_commands.peak),
-        count(plan.redis_tokens.ceil()),
+        counted(plan.redis_tokens.ceil(), "token"),
         bytes(plan.redis_tokens * REDIS_BYTES_PER_TOKEN)
     )
 }
@@ -89,34 +101,74 @@ fn changes(plan: &CapacityPlan) -> String {
     if plan.remedies.is_empty() {
         return format!("\nThe quota suffices: the peak needs {} of it.", percent(plan));
     }
-    let mut text = format!(
-        "\nThe quota does not suffice at the peak. Each of these changes alone, in the order in which to try them, leaves:\n\n   {:36}{:>9}{:>9}{:>9}\n",
-        "calls of STS a second", "mean", "peak", "saved"
-    );
-    for (n, remedy) in (1..).zip(&plan.remedies) {
-        let change = match remedy.kind {
-            RemedyKind::ShareGrant => "a grant shared by all users".to_owned(),
-            RemedyKind::LongerTokens { secs } => {
-                format!("tokens that live {} s", count(secs.into()))
-            }
-            RemedyKind::NoRefreshAhead => "vend.budget.refresh_percent = 0".to_owned(),
-            RemedyKind::UploadGrant => "a grant that signs uploads instead".to_owned(),
-            RemedyKind::Quota { calls_per_second } => {
-                format!("a quota of {}", count(calls_per_second.into()))
-            }
-        };
-        let Rate { mean, peak } = remedy.needed;
-        let saved = (1.0 - peak / plan.needed.peak).max(0.0) * 100.0;
-        let verdict = if remedy.suffices { "suffices" } else { "is not enough" };
-        write!(
-            text,
-            "\n{n}. {change:36}{:>9}{:>9}{saved:>7.0} %  {verdict}",
-            count(mean),
-            count(peak)
-        )
-        .expect("a string takes any text");
-    }
-    text
+    let when =
+        if plan.needed.mean > plan.budget { ", not even for the mean" } else { " at the peak" };
+    let header =
+        ["   calls of STS a second", "mean", "peak", "saved", "replica memory", "Redis", ""];
+    let rows = (1..).zip(&plan.remedies).map(|(n, remedy)| change(n, remedy, plan));
+    let has_accounts =
+        |remedy: &Remedy| matches!(remedy.kind, RemedyKind::Quota(quota) if quota.accounts > 1);
+    let accounts = if plan.remedies.iter().any(has_accounts) {
+        "\nvend.budget.calls_per_second is at most 10,000; each account is an upstream with a budget of its own."
+    } else {
+        ""
+    };
+    let table = table(&header.map(str::to_owned), &rows.collect::<Vec<_>>());
+    format!(
+        "\nThe quota does not suffice{when}. Memory and Redis above are those of this quota, at which callers wait.\nEach of these changes alone, in the order in which to try them, leaves:\n\n{table}\n\nTo plan several at once, change --grants, --token-secs, --refresh-percent and --quota.{accounts}"
+    )
+}
+
+fn change(n: u32, remedy: &Remedy, plan: &CapacityPlan) -> [String; 7] {
+    let change = match remedy.kind {
+        RemedyKind::ShareGrant { of: 1 } => "the grant of users shared by all of them".to_owned(),
+        RemedyKind::ShareGrant { of } => format!("one of the {of} grants of users shared"),
+        RemedyKind::MergeGrants { of } => {
+            format!("the {of} grants of users merged, if they have one role")
+        }
+        RemedyKind::LongerTokens { secs } => format!("tokens that live {} s", count(secs.into())),
+        RemedyKind::NoRefreshAhead => "vend.budget.refresh_percent = 0".to_owned(),
+        RemedyKind::UploadGrant { of: 1 } => "the grant of users signs uploads instead".to_owned(),
+        RemedyKind::UploadGrant { of } => format!("one of the {of} grants of users signs uploads"),
+        RemedyKind::Quota(quota) => {
+            let accounts = if quota.accounts > 1 {
+                format!(" in each of {} accounts", count(quota.accounts.into()))
+            } else {
+                String::new()
+            };
+            format!(
+                "a quota of {}{accounts} (vend.budget.calls_per_second = {})",
+                count(quota.calls_per_second.into()),
+                quota.budget_of_account()
+            )
+        }
+    };
+    let Rate { mean, peak } = remedy.needed;
+    let saved = (1.0 - peak / plan.needed.peak).max(0.0) * 100.0;
+    let verdict = if remedy.suffices { "suffices" } else { "is not enough" };
+    [
+        format!("{n}. {change}"),
+        count(mean),
+        count(peak),
+        format!("{saved:.0} %"),
+        bytes(remedy.memory.bytes),
+        bytes(remedy.redis_tokens * REDIS_BYTES_PER_TOKEN),
+        verdict.to_owned(),
+    ]
+}
+
+/// Columns of figures between two of words.
+fn table(header: &[String; 7], rows: &[[String; 7]]) -> String {
+    let all = || [header].into_iter().chain(rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let lines = all().map(|row| {
+        let mut line = format!("{:1$}", row[0], width(0));
+        for (column, cell) in row.iter().enumerate().skip(1).take(5) {
+            write!(line, "  {cell:>0$}", width(column)).expect("a string takes any text");
+        }
+        format!("{line}  {}", row[6]).trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn percent(plan: &CapacityPlan) -> String {
@@ -143,9 +195,11 @@ fn count(number: f64) -> String {
     grouped
 }
 
-fn cores(cores: f64) -> String {
-    let number = count(cores);
-    if number == "1" { "1 core".to_owned() } else { format!("{number} cores") }
+/// The number and its noun.
+fn counted(number: f64, noun: &str) -> String {
+    let number = count(number);
+    let end = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{end}")
 }
 
 fn bytes(bytes: f64) -> String {
