@@ -261,6 +261,36 @@ fn the_names_of_clients_count_and_one_client_is_no_two_callers() {
 }
 
 #[test]
+fn a_listed_value_is_the_same_wherever_it_is_written() {
+    let clients = ["photo-app", "web-app"].map(|id| id.parse().unwrap()).into();
+    let callers = Callers { clients, issuers: vec![] };
+    let twice = reading("sample-bucket/${client}/${client}/*");
+    assert_eq!(decided(&twice, &callers, &[]), Disjointness::Proven);
+}
+
+#[test]
+fn a_shared_resource_is_a_pattern() {
+    let shared = ["acs:oss:*:*:sample-bucket/public/?.jpg", "acs:oss:*:*:sample-bucket/a*b"]
+        .map(|one| one.parse::<SharedResource>().unwrap());
+    assert_eq!(shared[0].as_str(), "acs:oss:*:*:sample-bucket/public/?.jpg");
+    for (path, expected) in [
+        ("public/a.jpg", true),
+        ("public/.jpg", false),
+        ("public/ab.jpg", false),
+        ("public/a.jp", false),
+        ("ab", true),
+        ("a/b/b", true),
+        ("a", false),
+        ("abc", false),
+    ] {
+        let after = |positions, c| shared_resource::after(&shared, &positions, c);
+        let key = format!("sample-bucket/{path}");
+        let end = key.chars().fold(shared_resource::start(&shared), after);
+        assert_eq!(shared_resource::is_shared(&shared, &end), expected, "{path}");
+    }
+}
+
+#[test]
 fn the_names_of_issuers_count_and_one_issuer_is_no_two_callers() {
     let own = policy(&[("oss:GetObject", "sample-bucket/${issuer}*", Value::Null)]);
     let of = |issuers: &[&str]| {

@@ -312,11 +312,54 @@ fn a_placeholder_is_matched_by_a_star_alone() {
             r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:b/{resource}"}}"#
         )
     };
-    for old in ["*.*", "*album*", "$*", "????????????????*", "${params.other}"] {
+    for old in ["?", "*.*", "*album*", "$*", "????????????????*", "${params.other}"] {
         assert!(is_wider(&get(old), &get("${params.album}")), "{old}");
     }
     for old in ["*", "${params.album}", "${params.album}*"] {
         assert!(!is_wider(&get(old), &get("${params.album}")), "{old}");
+    }
+}
+
+#[test]
+fn placeholders_are_told_apart() {
+    let get = |resource: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:b/{resource}"}}"#
+        )
+    };
+    let new = "${params.a}/${params.b}";
+    for old in
+        ["${params.a}/?", "?/${params.b}", "${params.a}/${params.c}", "${params.b}/${params.a}"]
+    {
+        assert!(is_wider(&get(old), &get(new)), "{old}");
+    }
+    for old in [new, "${params.a}/*", "*/${params.b}", "*"] {
+        assert!(!is_wider(&get(old), &get(new)), "{old}");
+    }
+}
+
+#[test]
+fn numbers_and_dates_are_compared_by_their_order() {
+    for (kind, key, low, high) in [
+        ("Numeric", "oss:MaxKeys", "4", "5"),
+        ("Date", "acs:CurrentTime", "2016-01-01T00:00:00Z", "2016-01-02T00:00:00Z"),
+    ] {
+        let when = |(relation, value): (&str, &str)| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"*","Condition":{{"{kind}{relation}":{{"{key}":"{value}"}}}}}}"#
+            )
+        };
+        for (wide, narrow) in [
+            (("GreaterThan", low), ("GreaterThan", high)),
+            (("GreaterThanEquals", high), ("GreaterThan", high)),
+            (("GreaterThan", low), ("Equals", high)),
+            (("LessThan", high), ("LessThan", low)),
+            (("LessThanEquals", low), ("LessThan", low)),
+            (("LessThan", high), ("Equals", low)),
+        ] {
+            assert!(!is_wider(&when(wide), &when(narrow)), "{kind}: {wide:?} {narrow:?}");
+            assert!(is_wider(&when(narrow), &when(wide)), "{kind}: {narrow:?} {wide:?}");
+        }
     }
 }
 
