@@ -144,7 +144,7 @@ class Report:
     def judge_sts(self):
         """`issued` and `first` count by phase: the calls that succeeded, and those for a session without a token."""
         self.issued, self.first, self.attempts = collections.Counter(), collections.Counter(), collections.Counter()
-        latest, repeated, throttled = {}, collections.Counter(), []
+        latest, repeated, throttled = {}, collections.defaultdict(list), []
         for call in sorted(self.calls.values(), key=lambda call: call["At"]):
             at = time_of(call["At"])
             span = self.span_at(at)
@@ -157,11 +157,12 @@ class Report:
             self.issued[name] += 1
             session = self.session_of(call)
             if session in latest and at - latest[session] < REPETITION_SECS:
-                repeated[span, session] += 1
+                repeated[span, session].append(round(at - latest[session], 1))
             else:
                 self.first[name] += 1
             latest[session] = at
-        too_many = [(name, session[1], count) for ((name, _, _, again, _), session), count in repeated.items() if count > again]
+        # With the seconds since the call before.
+        too_many = [(name, session[1], after) for ((name, _, _, again, _), session), after in repeated.items() if len(after) > again]
         self.check(not too_many, "STS is not asked twice for a session but as the phase explains",
                    f"{sum(self.issued.values())} tokens of {sum(self.first.values())} needed" +
                    (f"; {len(too_many)} too often, such as {too_many[:3]}" if too_many else ""))
