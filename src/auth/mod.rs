@@ -331,6 +331,26 @@ mod tests {
         assert_eq!(refusal(PresentedCredential::Nothing), AuthError::Missing);
     }
 
+    #[test]
+    fn a_failure_names_its_client_and_counts_unless_no_credential_is_wrong() {
+        let client: ClientId = "client-002".parse().unwrap();
+        for (error, names, is_attempt) in [
+            (AuthError::Missing, false, false),
+            (AuthError::Several, false, false),
+            (AuthError::Disabled(client.clone()), true, false),
+            (AuthError::Malformed, false, true),
+            (AuthError::UnknownClient, false, true),
+            (AuthError::UnknownCertificate, false, true),
+            (AuthError::WrongSecret(client.clone()), true, true),
+            (AuthError::Ticket(TicketProblem::ParentEnded(client.clone())), true, true),
+            (AuthError::Ticket(TicketProblem::Malformed), false, true),
+        ] {
+            assert_eq!(error.client(), names.then_some(&client), "{error}");
+            assert_eq!(error.is_attempt(), is_attempt, "{error}");
+        }
+        assert!(authenticator().has_secrets());
+    }
+
     /// The time of a rejection reveals nothing.
     #[test]
     fn any_secret_costs_the_same_work_and_one_hash() {

@@ -1,6 +1,7 @@
 //! Log messages of refused tokens.
 
 use super::*;
+use crate::auth::AuthError;
 use crate::auth::jwt::json::Json;
 
 #[test]
@@ -110,6 +111,8 @@ fn a_refusal_knows_its_client_and_whether_it_quotes_a_claim() {
     let client = "photo-app".parse().unwrap();
     let detailed = JwtRefusal::new(JwtProblem::Audience, "`aud` is \"other\"").of_client(&client);
     assert_eq!((detailed.client(), detailed.quotes_claims()), (Some(&client), true));
+    let error = AuthError::Jwt(detailed);
+    assert_eq!((error.client(), error.is_attempt()), (Some(&client), true));
 }
 
 #[test]

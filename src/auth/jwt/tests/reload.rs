@@ -3,6 +3,7 @@
 use super::signing::{key_set, signer};
 use super::site::{Page, Site, StandingTime};
 use super::*;
+use crate::auth::{AuthError, Authenticator, Client, PresentedCredential, TicketProblem};
 
 struct Loader {
     clock: Clock,
@@ -131,4 +132,42 @@ fn a_new_shared_secret_changes_the_parent_and_new_public_keys_do_not() {
     assert_eq!(with(public(&one)).parent(), with(public(&other)).parent());
     let other = Issuer { configured: Fingerprint::of([b"x".as_slice()]), ..with(public(jwks)) };
     assert_ne!(with(public(jwks)).parent(), other.parent());
+}
+
+/// An authenticator of one client without a secret, with these issuers.
+fn authenticator(issuers: Vec<Issuer>) -> Authenticator {
+    let client = Client { secrets: None, certificates: vec![], enabled: true };
+    let issuers = Loader::new().load(issuers, None);
+    Authenticator::new(HashMap::from([("photo-app".parse().unwrap(), client)]), issuers)
+}
+
+#[tokio::test]
+async fn a_users_ticket_is_valid_as_long_as_its_issuer_is_unchanged() {
+    let own = || issuer("https://login.example.com/");
+    let presented = PresentedCredential::Jwt(token(&good()));
+    let before = authenticator(vec![own()]);
+    let caller = before.authenticate(&presented, now()).await.unwrap();
+    let is_valid = |after: Vec<Issuer>| {
+        let outcome = authenticator(after).authenticate_ticket(caller.clone());
+        outcome.map(|caller| caller.subject().cloned())
+    };
+    assert_eq!(is_valid(vec![own()]), Ok(Some("alice".parse().unwrap())));
+    let ended = AuthError::Ticket(TicketProblem::ParentEnded("photo-app".parse().unwrap()));
+    for after in [
+        vec![],
+        vec![Issuer { id: "another".parse().unwrap(), ..own() }],
+        vec![Issuer { configured: Fingerprint::of([b"changed".as_slice()]), ..own() }],
+    ] {
+        assert_eq!(is_valid(after), Err(ended.clone()));
+    }
+}
+
+#[test]
+fn a_token_takes_a_signature_check_and_a_secret_takes_none() {
+    let authenticator = authenticator(vec![issuer("https://login.example.com/")]);
+    let takes = |presented| authenticator.needs_signature_check(&presented, now());
+    assert!(takes(PresentedCredential::Jwt(token(&good()))));
+    let (client, secret) = ("photo-app".to_owned(), "secret".into());
+    assert!(!takes(PresentedCredential::Secret { client, secret }));
+    assert!(!authenticator.has_secrets() && !authenticator.issuers().is_empty());
 }
