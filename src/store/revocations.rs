@@ -194,7 +194,7 @@ impl Redis {
         let (version, _, _, marks, _) = self.revocations(&[b"readers", most.as_bytes()]).await?;
         let own = self.names_by_key.first().map(Names::key_id).unwrap_or_default();
         let mut readers = RevocationReaders { version, replicas: BTreeMap::new() };
-        // The latest come first: of two of one replica the later one counts.
+        // In the order of their times: of two of one replica the later one counts.
         for mark in marks.iter().take(MAX_READERS).filter_map(|mark| std::str::from_utf8(mark).ok())
         {
             let parts: Vec<_> = mark.split(' ').collect();
@@ -203,7 +203,7 @@ impl Redis {
             let has_other_keys = !keys.split(',').any(|key| key == own);
             let proofs = proofs.split(',').map(str::to_owned).collect();
             let reader = RevocationReader { version, has_other_keys, proofs };
-            readers.replicas.entry(replica.to_owned()).or_insert(reader);
+            readers.replicas.insert(replica.to_owned(), reader);
         }
         Some(readers)
     }

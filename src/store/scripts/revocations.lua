@@ -60,8 +60,10 @@ end
 
 local done, read, values = 0, 0, {}
 if action == 'readers' then
-  -- The latest first. No replica describes itself at such length as what is left out.
-  local marks = redis.call('ZREVRANGE', KEYS[3], 0, tonumber(ARGV[2]) - 1)
+  -- The latest ones. No replica describes itself at such length as what is left out.
+  local most = tonumber(ARGV[2])
+  local before = math.max(redis.call('ZCARD', KEYS[3]) - most, 0)
+  local marks = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', before, most)
   for _, mark in ipairs(marks) do
     if #mark <= 16384 then
       values[#values + 1] = mark
