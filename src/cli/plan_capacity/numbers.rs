@@ -1,4 +1,4 @@
-//! The numbers of the command line, and what a refused one is told.
+//! The numbers of the command line, and what is said of one that is refused.
 
 use crate::capacity::Quota;
 
