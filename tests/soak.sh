@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Hours of load: tests/chaos.sh with the faults that a process survives, round after round, while the cache is full and
 # overflows, keys, certificates and files are replaced and Redis and STS fail. Memory, descriptors, threads and tasks of
-# the replicas may not grow. Prints what they used at the end of each round, of three minutes or less.
+# the replicas may not grow. Prints what they used at the end of each round, of some three minutes.
 #
 #   tests/soak.sh              one hour
 #   tests/soak.sh --hours 8    longer

@@ -267,7 +267,7 @@ fn what_all_callers_share_is_no_overlap_and_the_texts_of_an_overlap_are_quoted()
         let [ours, theirs] = [ours, theirs].map(|key| template(key).unwrap());
         ours.overlaps((&web, &google), &theirs, (&app, &github))
     };
-    // Each caller chooses the album, whoever it is.
+    // Any caller may choose any album.
     assert_eq!(overlap("${params.album}/*", "photo/*"), None);
     assert_eq!(overlap("${client}/*", "web/*"), None);
     assert_eq!(
