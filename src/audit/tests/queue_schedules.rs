@@ -182,7 +182,8 @@ fn poll_once(request: impl Future) -> Poll<()> {
 #[test]
 fn each_request_returns_once_its_line_is_written_and_never_before() {
     in_schedules(|| {
-        let (queue, written) = (Arc::new(Queue::new(2, true)), Written::default());
+        let (queue, written) =
+            (Arc::new(Queue::new(thread_rng().gen_range(2..8), true)), Written::default());
         let writer = thread::spawn({
             let (queue, written) = (Arc::clone(&queue), Arc::clone(&written));
             move || write(&queue, &written)
