@@ -19,6 +19,10 @@ for word; do
   case $word in
     --quick) quick=yes ;;
     --full) keys=1000000 ;;
+    --help)
+      sed -n '2,/^$/{/^#/!q;s/^# \{0,1\}//p}' "$0"
+      exit
+      ;;
     *)
       [[ " ${all_runs[*]} " == *" $word "* ]] || {
         echo "benches/load.sh: there is no run '$word'; the runs are ${all_runs[*]}" >&2

@@ -65,7 +65,7 @@ impl Enforcement {
             revocation.new = new_count,
             revocation.ended = all - count,
             cache.tokens = tokens,
-            "list of revocations read; removed the cached tokens of newly revoked callers"
+            "list of revocations read; the cached tokens of callers that are new in it are removed"
         );
     }
 

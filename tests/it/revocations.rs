@@ -801,6 +801,17 @@ fn without_redis_the_command_prints_the_lines_of_the_file() {
 }
 
 #[test]
+fn a_lifetime_ends_with_a_whole_second_and_no_sooner() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = command_config(folder.path(), None);
+    let asked = appserver_domain::clock::Clock::system().now() + chrono::TimeDelta::hours(1);
+    let (_, printed) = revoke(&command, &["user", "demo/alice", "--for", "1h"]);
+    let until = printed.lines().find_map(|line| line.strip_prefix("until = ")).unwrap();
+    assert_eq!(until.len(), "2016-01-13T14:02:37Z".len(), "{until}");
+    assert!(until.parse::<chrono::DateTime<chrono::Utc>>().unwrap() >= asked, "{until}");
+}
+
+#[test]
 fn a_name_that_the_configuration_does_not_have_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let command = command_config(folder.path(), None);

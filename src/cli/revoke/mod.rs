@@ -4,7 +4,7 @@ mod readers;
 mod row;
 mod shared_change;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -157,7 +157,8 @@ impl RevokeArgs {
         let far = TimeDelta::MAX;
         let ends = |lifetime| {
             let lifetime = TimeDelta::from_std(lifetime).unwrap_or(far);
-            now.checked_add_signed(lifetime).unwrap_or(DateTime::<Utc>::MAX_UTC)
+            let end = now.checked_add_signed(lifetime).and_then(|end| end.checked_add_signed(UP));
+            end.unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0)
         };
         let until = self.until.or_else(|| self.lifetime.map(ends)).unwrap_or(now);
         if until <= now {
@@ -168,6 +169,9 @@ impl RevokeArgs {
         Revocation::new(what, until, self.reason.clone(), now).map_err(|problem| wrong(&problem))
     }
 }
+
+/// What is added before a fraction of a second is cut, so that nothing ends earlier than was asked for.
+const UP: TimeDelta = TimeDelta::nanoseconds(999_999_999);
 
 /// A name that the configuration does not have is nearly always a mistake, which would revoke nobody.
 fn check_is_known(settings: &Settings, what: &Revoked) -> Result<(), Failure> {
