@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import math
 import mmap
 import os
 import pathlib
@@ -178,6 +179,8 @@ class Replica:
         self.log = cluster.folder / f"{self.name}.log"
         self.process = None
         self.in_rotation = False
+        # When it began to work without Redis, and when it ended that, in turn.
+        self.redis_changes = []
         clock = cluster.folder / f"{self.name}.clock"
         clock.write_bytes(struct.pack("<q", 0))
         with clock.open("r+b") as file:
@@ -206,6 +209,16 @@ class Replica:
             for line in pipe:
                 log.write(line)
                 log.flush()
+                self.note_redis(line)
+
+    def note_redis(self, line):
+        """By the clock of this process: that of the replica may be wrong."""
+        is_alone = b"store_degraded: " in line
+        if is_alone != (len(self.redis_changes) % 2 == 1) and (is_alone or b"connected to Redis" in line):
+            self.redis_changes.append(time.time())
+
+    def times_alone(self):
+        return list(itertools.zip_longest(self.redis_changes[::2], self.redis_changes[1::2], fillvalue=math.inf))
 
     def kill(self):
         self.process.kill()

@@ -7,11 +7,9 @@ import gzip
 import json
 import time
 
-from cluster import USAGE
+from cluster import REPLICAS, USAGE
+from repetitions import REPETITION_SECS, Outage, Repetitions, outages_of
 
-# Two calls for one session are a repetition if no more time than this is between them. A token is refreshed when it is 21
-# minutes old or more, and the clock that is ahead adds 16 to its age.
-REPETITION_SECS = 240
 # No answer may take longer: `server.request_timeout_ms`, and a second for the way.
 LONGEST_SECS = 16
 # A soak, from the second round, when the cache is full or nearly so, to the last one: by so many, or by this share.
@@ -30,6 +28,7 @@ class Report:
         self.calls = {}
         self.allowed = {}
         self.spans = []
+        self.outages = []
         self.usage = []
 
     def check(self, is_kept, promise, figure=""):
@@ -45,6 +44,8 @@ class Report:
     async def phase_ended(self, phase, began, recovery):
         self.allowed[phase.name] = phase
         self.spans.append((phase.name, began, time.time(), phase.again, recovery))
+        if phase.loses_redis:
+            self.outages.append(Outage(began, time.time(), REPLICAS - 1))
         await self.read_calls()
 
     async def quiet_ended(self, name, began):
@@ -144,7 +145,9 @@ class Report:
     def judge_sts(self):
         """`issued` and `first` count by phase: the calls that succeeded, and those for a session without a token."""
         self.issued, self.first, self.attempts = collections.Counter(), collections.Counter(), collections.Counter()
-        latest, repeated, throttled = {}, collections.defaultdict(list), []
+        replicas_alone = [Outage(began, ended, 1) for replica in self.cluster.replicas for began, ended in replica.times_alone()]
+        outages = outages_of(self.outages, replicas_alone)
+        repetitions, throttled = Repetitions(outages), []
         for call in sorted(self.calls.values(), key=lambda call: call["At"]):
             at = time_of(call["At"])
             span = self.span_at(at)
@@ -155,16 +158,14 @@ class Report:
             if call["Outcome"] != "Success":
                 continue
             self.issued[name] += 1
-            session = self.session_of(call)
-            if session in latest and at - latest[session] < REPETITION_SECS:
-                repeated[span, session].append(round(at - latest[session], 1))
-            else:
+            if not repetitions.add(at, self.session_of(call), span):
                 self.first[name] += 1
-            latest[session] = at
         # With the seconds since the call before.
-        too_many = [(name, session[1], after) for ((name, _, _, again, _), session), after in repeated.items() if len(after) > again]
-        self.check(not too_many, "STS is not asked twice for a session but as the phase explains",
-                   f"{sum(self.issued.values())} tokens of {sum(self.first.values())} needed" +
+        too_many = [(name, session[1], after) for ((name, _, _, again, _), session), after in repetitions.unexplained.items()
+                    if len(after) > again]
+        self.check(not too_many, f"STS is not asked twice for a session within {REPETITION_SECS} s but as a fault explains",
+                   f"{sum(self.issued.values())} tokens of {sum(self.first.values())} needed, "
+                   f"{len(outages) - len(self.outages)} times a replica without Redis outside of its phases" +
                    (f"; {len(too_many)} too often, such as {too_many[:3]}" if too_many else ""))
         self.check(not throttled, "the replicas never exceed the quota together",
                    f"{sum(self.attempts.values())} calls, throttled {dict(collections.Counter(throttled))}")

@@ -34,7 +34,9 @@ class Phase:
     # What /readyz of the replicas must report within five seconds, and by how many.
     reports: str = ""
     reporting: int = 0
-    # How often STS may be asked again for a session that it gave already.
+    # Whether Redis is away or loses what it has, so that each replica that needs a session asks STS itself.
+    loses_redis: bool = False
+    # How often STS may be asked again besides for a session that it gave already.
     again: int = 0
     recovery_secs: float = 10
     # Whether processes survive it: a soak repeats only such phases.
@@ -53,8 +55,6 @@ class Schedule:
 
     def phases(self):
         first, second, third = self.cluster.replicas
-        # With Redis away each of the replicas that are asked for a new session asks STS: two more than needed.
-        apart = 2
         return [
             Phase("calm", "no fault", nothing, nothing, 8),
             Phase("sts-5xx", "STS answers 503", self.sts({"Error": {
@@ -73,10 +73,11 @@ class Schedule:
             Phase("rolling", "SIGTERM and a new start, replica by replica", self.rolling_restart, nothing, 0,
                   recovery_secs=20, survives=False),
             Phase("redis-frozen", "Redis is stopped (SIGSTOP)", self.call(self.cluster.freeze_redis),
-                  self.call(self.cluster.thaw_redis), reports="store_degraded", reporting=3, again=apart),
+                  self.call(self.cluster.thaw_redis), reports="store_degraded", reporting=3, loses_redis=True),
             Phase("redis-killed", "Redis is killed and comes back empty", self.call(self.cluster.kill_redis),
-                  self.call(self.cluster.start_redis), reports="store_degraded", reporting=3, again=apart),
-            Phase("redis-foreign", "every key in Redis becomes a list", self.cluster.spoil_redis, nothing, 5, again=apart),
+                  self.call(self.cluster.start_redis), reports="store_degraded", reporting=3, loses_redis=True),
+            Phase("redis-foreign", "every key in Redis becomes a list", self.cluster.spoil_redis, nothing, 5,
+                  loses_redis=True),
             Phase("disk-full", f"{first.name}'s audit has no room", self.call(first.fill_disk), self.call(first.free_disk),
                   new=("AuditUnavailable",), known=("AuditUnavailable",), replicas=(first.name,),
                   reports="AuditUnavailable", reporting=1),
@@ -95,7 +96,8 @@ class Schedule:
             Phase("access-key", "the AccessKey that signs is replaced by the user's other one", self.rotate_access_key, nothing, 5),
             Phase("storm", "STS slow and failing, Redis stopped, a replica killed", self.storm, self.calm_down,
                   new=(UNAVAILABLE, THROTTLED, "NoConnection"), known=("NoConnection",), replicas=(second.name,),
-                  again=apart, recovery_secs=30, survives=False),
+                  # The killed replica may take a session with it.
+                  loses_redis=True, again=1, recovery_secs=30, survives=False),
         ]
 
     @staticmethod

@@ -330,6 +330,23 @@ pub(super) mod tests {
         }
     }
 
+    /// tests/chaos counts a second call within 170 s as a repetition.
+    #[test]
+    fn a_refresh_comes_after_three_minutes_of_an_hour_and_after_21_from_the_second_on() {
+        for (origin, first, last) in [
+            (TokenOrigin::Miss, 180, 1620),
+            (TokenOrigin::Refresh, 1260, 1620),
+            (TokenOrigin::Replica, 1260, 1620),
+        ] {
+            let token = Token { origin, ..token(3600) };
+            let due = [0.0, 1.0].map(|spread| {
+                let due = token.refresh_due(&HALF, spread);
+                (due - token.requested_at.monotonic()).as_secs_f64().round()
+            });
+            assert_eq!(due, [f64::from(first), f64::from(last)], "{origin:?}");
+        }
+    }
+
     #[test]
     fn a_failed_refresh_is_tried_again_the_sooner_the_less_fresh_time_is_left() {
         for (life, age, first, last) in [
