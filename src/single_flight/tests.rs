@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::hash::RandomState;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use appserver_domain::schedules::{Tasks, every_schedule, step};
 

@@ -205,7 +205,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     ///
     /// The first hit of a token calls this, so a key that is never used again has no timer. An evicted token takes its
     /// timer along.
-    fn refresh_ahead(self: &Arc<Self>, token: &Token) {
+    fn refresh_ahead(self: &Arc<Self>, token: &Arc<Token>) {
         let due = token.refresh_due(self.cache.freshness(), rand::random());
         self.cache.schedule_refresh(token, due);
         let engine = Arc::downgrade(self);
@@ -225,11 +225,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             None => refresh.await,
         };
         self.metrics.refreshed(outcome);
-        if self.cache.contains(&token) {
-            let (now, freshness) = (self.cache.now(), self.cache.freshness());
-            let again = token.refresh_retry(now, freshness, rand::random());
-            self.cache.schedule_refresh(&token, again);
-        }
+        let (now, freshness) = (self.cache.now(), self.cache.freshness());
+        self.cache.schedule_refresh(&token, token.refresh_retry(now, freshness, rand::random()));
     }
 
     /// Tries once to refresh the key's token, paid from the share for refreshes.

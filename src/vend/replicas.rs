@@ -192,7 +192,7 @@ impl Replicas {
             Err(_) => CallResult::NotShared,
         };
         redis.complete(lease, result).await;
-        // Checked after it was stored: see `TokenCache::retain_holders`.
+        // Checked after it was stored: a reload before had nothing to remove yet.
         if !self.cache.may_keep(key) {
             self.forget(key).await;
         }

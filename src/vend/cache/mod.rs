@@ -10,9 +10,13 @@ mod refresh_schedule;
 mod token;
 mod tokens;
 
-use std::sync::Arc;
+/// What threads share. `tests::token_schedules` compiles the tokens with others.
+mod sync {
+    pub(super) use parking_lot::{Mutex, MutexGuard};
+    pub(super) use quick_cache::sync::Cache;
+}
 
-use arc_swap::ArcSwap;
+use std::sync::Arc;
 
 use super::settings::{Freshness, VendSettings};
 use crate::sts::RoleSession;
@@ -32,8 +36,6 @@ pub(crate) use token::{Token, TokenSource};
 pub(super) struct TokenCache {
     tokens: Tokens,
     negative: NegativeCache,
-    /// Replaced as a whole by a reload.
-    holders: ArcSwap<GrantHolders>,
     hashing: KeyHashing,
     freshness: Freshness,
     /// Entries expire by this clock.
@@ -52,7 +54,6 @@ impl TokenCache {
         Self {
             tokens: Tokens::new(settings.max_cached_tokens),
             negative: NegativeCache::new(settings.negative_cache_lifetime),
-            holders: ArcSwap::from_pointee(GrantHolders::All),
             hashing: KeyHashing::default(),
             freshness: settings.freshness,
             clock,
@@ -103,25 +104,18 @@ impl TokenCache {
     /// Keeps the token for later callers, unless its grant holder was removed, and returns the one to hand out: the
     /// token that was kept for its key if that lives longer.
     pub(super) fn insert(&self, token: Arc<Token>) -> Arc<Token> {
-        let kept = self.tokens.insert(token, self.now());
-        // Checked after the insertion: see `retain_holders`.
-        if !self.may_keep(kept.key()) {
-            self.tokens.remove(kept.key());
-        }
-        kept
+        self.tokens.insert(token, self.now())
     }
 
     /// Whether tokens may be kept for the key's grant holder.
     pub(super) fn may_keep(&self, key: &Arc<Key>) -> bool {
-        self.holders.load().contains(key.holder())
+        self.tokens.may_keep(key)
     }
 
-    /// Removes the tokens of all other grant holders and returns their keys. None of them is refreshed.
+    /// Removes the tokens of all other grant holders and returns their keys. None of them is refreshed, and none is inserted
+    /// any more.
     pub(super) fn retain_holders(&self, holders: GrantHolders) -> Vec<Arc<Key>> {
-        let holders = Arc::new(holders);
-        // Stored first: a token inserted after this sees the new holders, and one inserted before it is removed below.
-        self.holders.store(Arc::clone(&holders));
-        self.tokens.remove_unless(|key| holders.contains(key.holder()))
+        self.tokens.retain_holders(holders)
     }
 
     /// Removes the tokens of these holders and returns their keys. None of them is refreshed.
@@ -134,18 +128,13 @@ impl TokenCache {
         self.tokens.remove_unless(|key| !is_removed(key.holder()))
     }
 
-    /// Schedules the refresh of the key's token.
-    pub(super) fn schedule_refresh(&self, token: &Token, at: tokio::time::Instant) {
-        self.tokens.schedule_refresh(token.key(), at);
+    /// Schedules the refresh of the token, if it is the one kept for its key.
+    pub(super) fn schedule_refresh(&self, token: &Arc<Token>, at: tokio::time::Instant) {
+        self.tokens.schedule_refresh(token, at);
     }
 
     pub(super) fn refresh_schedule(&self) -> &Arc<RefreshSchedule> {
         self.tokens.refresh_schedule()
-    }
-
-    /// Whether this very token is the one kept for its key.
-    pub(super) fn contains(&self, token: &Arc<Token>) -> bool {
-        self.tokens.contains(token)
     }
 
     /// Refusals that STS would repeat.
@@ -165,3 +154,6 @@ impl TokenCache {
         self.tokens.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::key::{Key, Prehashed};
+use super::sync::{Mutex, MutexGuard};
 
 /// The keys whose tokens are to be refreshed, each once and in the order of their times: some 100 bytes each, beside the
 /// key, which is shared with the token.
@@ -71,6 +71,11 @@ impl RefreshSchedule {
         let State { due, positions } = &*self.state();
         assert_eq!(due.len(), positions.len());
         due.len()
+    }
+
+    #[cfg(test)]
+    pub(in crate::vend) fn contains(&self, key: &Arc<Key>) -> bool {
+        self.state().positions.contains_key(key)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

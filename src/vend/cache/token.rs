@@ -247,25 +247,28 @@ pub(super) mod tests {
     use super::*;
     use crate::vend::GrantHolder;
     use crate::vend::cache::KeyHashing;
-    use crate::vend::tests::session;
-    use appserver_domain::{AssumedRoleUser, Fingerprint};
+    use crate::vend::tests::{holder, session};
+    use appserver_domain::AssumedRoleUser;
 
     const HALF: Freshness =
         Freshness { min_remaining: None, stale_remaining: Duration::from_mins(5) };
 
     /// A token of one hour for the session of this name, as if STS had just issued it.
     pub(in crate::vend) fn a_token(hashing: &KeyHashing, name: &str) -> Arc<Token> {
-        Arc::new(token_for(hashing, name, 3600))
+        Arc::new(token_for(hashing, &holder("app-one"), name, 3600))
     }
 
     fn token(life_secs: i64) -> Token {
-        token_for(&KeyHashing::default(), "device", life_secs)
+        token_for(&KeyHashing::default(), &holder("app-one"), "device", life_secs)
     }
 
-    fn token_for(hashing: &KeyHashing, name: &str, life_secs: i64) -> Token {
-        let client = "app-one".parse().unwrap();
-        let holder = GrantHolder { client, grant: Fingerprint::of([]), user: None };
-        let key = hashing.key_of(session(name).role_session(), &holder).to_key();
+    pub(in crate::vend) fn token_for(
+        hashing: &KeyHashing,
+        holder: &GrantHolder,
+        name: &str,
+        life_secs: i64,
+    ) -> Token {
+        let key = hashing.key_of(session(name).role_session(), holder).to_key();
         let issued_at: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let credentials = Credentials::new(
             "STS.1".into(),

@@ -1,13 +1,12 @@
-//! Single flight: callers that need the same thing at the same time share one call.
-//!
-//! A call ends once, for all of its waiters, and however it ends its key is free again.
+//! The calls in flight, by key, with the running end of each and its waiters.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
+
+use super::sync::{Mutex, MutexGuard};
 
 type ByKey<K, T, C, S> = HashMap<K, Registered<T, C>, S>;
 
@@ -133,6 +132,3 @@ impl<T: Clone> Waiter<T> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|result| result.clone())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,2 @@
+mod token_schedules;
+mod tokens;
