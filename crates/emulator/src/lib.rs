@@ -16,6 +16,7 @@ pub mod ram;
 mod ram_api;
 mod server;
 mod settings;
+mod strict_json;
 mod sts;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
+use crate::strict_json::{from_object, objects, word};
 
 /// The limit of RAM.
 const MOST_STATEMENTS: usize = 8;
@@ -16,7 +17,9 @@ pub(crate) struct NetworkPolicy {
     /// May be absent in a request, and is always in an answer.
     #[serde(default = "the_only_version")]
     version: u32,
+    #[serde(deserialize_with = "word")]
     status: NetworkPolicyStatus,
+    #[serde(deserialize_with = "objects")]
     statements: Vec<NetworkStatement>,
 }
 
@@ -29,7 +32,7 @@ enum NetworkPolicyStatus {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkStatement {
-    #[serde(rename = "Type")]
+    #[serde(rename = "Type", deserialize_with = "word")]
     source: NetworkSource,
     /// The id of a VPC, or `AllowAllVPC`.
     #[serde(rename = "Value", default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +65,7 @@ pub(crate) enum NetworkPolicyProblem {
 
 impl NetworkPolicy {
     pub(crate) fn parse(json: &str) -> Result<Self, NetworkPolicyProblem> {
-        let policy: Self = serde_json::from_str(json).map_err(NetworkPolicyProblem::Json)?;
+        let policy: Self = from_object(json.as_bytes()).map_err(NetworkPolicyProblem::Json)?;
         if policy.version != the_only_version() {
             return Err(NetworkPolicyProblem::Version);
         }
@@ -139,6 +142,10 @@ mod tests {
             "",
             "{}",
             r#"{"Status":"Active","Statements":null}"#,
+            r#"[1,"Active",[]]"#,
+            r#"{"Status":{"Active":null},"Statements":[]}"#,
+            r#"{"Status":"Active","Statements":[["ClassicWhiteList",null,["10.0.0.1"]]]}"#,
+            r#"{"Status":"Active","Statements":[{"Type":{"ClassicWhiteList":null},"IPList":["10.0.0.1"]}]}"#,
             r#"{"Version":2,"Status":"Active","Statements":[]}"#,
             r#"{"Version":"1","Status":"Active","Statements":[]}"#,
             r#"{"Status":"active","Statements":[]}"#,

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::evaluate::{Decision, Request, decide};
 use super::pattern::ResourcePattern;
 use super::statement::{Effect, RawStatement, Statement, StatementProblem};
+use crate::strict_json::{from_object, objects};
 
 /// A policy of a user, role or session.
 #[derive(Clone, Debug)]
@@ -96,6 +97,7 @@ pub(crate) fn is_resource(name: &str) -> bool {
 #[serde(deny_unknown_fields, rename_all = "PascalCase", bound(deserialize = "P: Deserialize<'de>"))]
 struct RawPolicy<P> {
     version: String,
+    #[serde(deserialize_with = "objects")]
     statement: Vec<RawStatement<P>>,
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn statements<P: DeserializeOwned, S>(
     json: &str,
     read: impl Fn(RawStatement<P>) -> Result<S, StatementProblem>,
 ) -> Result<Vec<S>, PolicyProblem> {
-    let raw: RawPolicy<P> = serde_json::from_str(json).map_err(PolicyProblem::Json)?;
+    let raw: RawPolicy<P> = from_object(json.as_bytes()).map_err(PolicyProblem::Json)?;
     if raw.version != "1" {
         return Err(PolicyProblem::Version);
     }
@@ -148,6 +150,10 @@ mod tests {
         let table = [
             ("", "not the JSON of a policy"),
             ("[]", "not the JSON of a policy"),
+            (
+                r#"["1",[{"Effect":"Allow","Action":"*","Resource":"*"}]]"#,
+                "not the JSON of a policy",
+            ),
             (r#"{"Statement":[]}"#, "not the JSON of a policy"),
             (r#"{"Version":"2","Statement":[]}"#, "`Version` is \"1\""),
             (r#"{"Version":"1","Statement":[]}"#, "`Statement` is empty"),
@@ -186,6 +192,9 @@ mod tests {
             assert_eq!(refusal(&with_statement(statement)), expected, "{statement}");
         }
         for statement in [
+            r#"["Allow","*",null,"*"]"#,
+            r#"["Allow","oss:GetObject"]"#,
+            r#"{"Effect":{"Allow":null},"Action":"*","Resource":"*"}"#,
             r#"{"Effect":"allow","Action":"*","Resource":"*"}"#,
             r#"{"Effect":"Allow","Action":"*","NotResource":"*"}"#,
             r#"{"Effect":"Allow","Action":"*","Resource":"*","Sid":"x"}"#,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::condition::{Condition, ConditionProblem};
 use super::evaluate::Request;
 use super::pattern::Pattern;
+use crate::strict_json::word;
 
 /// A statement about resources or, in a trust policy, principals (`T`).
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub(crate) enum Actions {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase", bound(deserialize = "P: Deserialize<'de>"))]
 pub(crate) struct RawStatement<P = Entries<OneOrMore>> {
+    #[serde(deserialize_with = "word")]
     effect: Effect,
     #[serde(default, deserialize_with = "given")]
     action: Option<OneOrMore>,

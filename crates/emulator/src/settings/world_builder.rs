@@ -14,6 +14,7 @@ use crate::ram::{
     AccessKey, Attachment, CustomPolicy, Document, IssuerKeys, OidcProvider, Owner, Parsed,
     PolicyType, Ram, Role, User,
 };
+use crate::strict_json::from_object;
 use appserver_domain::MaxSessionDuration;
 
 /// `CreateDate` of all that the configuration contains: it has no dates.
@@ -32,7 +33,7 @@ impl WorldBuilder<'_> {
         let mut keys = HashMap::new();
         for (issuer, document) in raw {
             let path = format!("issuer_keys.{issuer}");
-            let parse = |json: &str| serde_json::from_str(json).map_err(FieldProblem::KeySet);
+            let parse = |json: &str| from_object(json.as_bytes()).map_err(FieldProblem::KeySet);
             if let Some(set) = self.document(&path, document, parse) {
                 keys.insert(issuer, set);
             }

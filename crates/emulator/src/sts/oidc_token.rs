@@ -7,6 +7,8 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
+use crate::strict_json::from_object;
+
 /// The shortest and the longest token that STS reads.
 const LENGTHS: std::ops::RangeInclusive<usize> = 4..=20_000;
 
@@ -87,8 +89,7 @@ impl OidcToken {
         };
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| OidcProblem::Encoding);
         let (header_json, claims_json) = (decode(header)?, decode(claims)?);
-        let header_read: Header =
-            serde_json::from_slice(&header_json).map_err(|_| OidcProblem::Content)?;
+        let header_read: Header = from_object(&header_json).map_err(|_| OidcProblem::Content)?;
         let algorithm = algorithm(header_read.alg)?;
         let message = jwt.strip_suffix(signature).and_then(|rest| rest.strip_suffix('.'));
         let message = message.expect("the signature is the part behind the last dot");
@@ -105,8 +106,7 @@ impl OidcToken {
         if !is_signed {
             return Err(OidcProblem::Signature);
         }
-        let claims: Claims =
-            serde_json::from_slice(&claims_json).map_err(|_| OidcProblem::Content)?;
+        let claims: Claims = from_object(&claims_json).map_err(|_| OidcProblem::Content)?;
         let time = |seconds| DateTime::from_timestamp(seconds, 0).ok_or(OidcProblem::Content);
         let token = Self {
             issuer: claims.iss,

@@ -1,5 +1,8 @@
 //! AssumeRoleWithOIDC: unsigned calls with a token of the demo's issuer.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 use crate::{DEMO_ISSUER, sign as sign_jwt};
 
@@ -132,6 +135,9 @@ async fn each_fault_of_a_token_has_its_error() {
         let key = jsonwebtoken::EncodingKey::from_secret(b"x");
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims(), &key).unwrap()
     };
+    let listed = claims();
+    let listed = ["iss", "sub", "aud", "exp", "iat"].map(|name| &listed[name]);
+    let header = URL_SAFE_NO_PAD.encode(r#"["ES256","demo"]"#);
     let invalid = |message: &str| ("Invalid", message.to_owned());
     let table = [
         (String::new(), invalid("The OIDCToken can not empty.")),
@@ -146,6 +152,14 @@ async fn each_fault_of_a_token_has_its_error() {
         (symmetric, invalid("The algorithm HS256 that be specified in Jwt header is unknown.")),
         (
             sign_jwt(&with("sub", 7)),
+            invalid("The Jwt content is invalid that cannot be recognized."),
+        ),
+        (
+            sign_jwt(&json!(listed)),
+            invalid("The Jwt content is invalid that cannot be recognized."),
+        ),
+        (
+            format!("{header}.{}", good.split_once('.').unwrap().1),
             invalid("The Jwt content is invalid that cannot be recognized."),
         ),
         (

@@ -11,6 +11,7 @@ use super::body_template::{BodyTemplate, BodyType};
 use super::callback_problem::{CallbackProblem, CallbackProblemKind};
 use super::callback_target::CallbackTarget;
 use crate::oss::head::Head;
+use crate::strict_json::from_object;
 
 const CALLBACK: &str = "callback";
 const CALLBACK_VAR: &str = "callback-var";
@@ -125,7 +126,7 @@ fn decode<T: DeserializeOwned>(
     let bytes = STANDARD.decode(text);
     let bytes = bytes.map_err(|_| CallbackProblemKind::NotBase64.of(argument, text))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    match serde_json::from_slice(&bytes) {
+    match from_object(&bytes) {
         Ok(value) => Ok((text, value)),
         Err(_) => Err(CallbackProblemKind::NotJson.of(argument, text)),
     }
@@ -163,6 +164,7 @@ mod tests {
         for (json, kind) in [
             ("url=1", CallbackProblemKind::NotJson),
             ("[]", CallbackProblemKind::NotJson),
+            (r#"["a.example",null,"1",null,false]"#, CallbackProblemKind::NotJson),
             (r#"{"callbackBody":"a"}"#, CallbackProblemKind::NoUrl),
             (r#"{"callbackUrl":"a.example"}"#, CallbackProblemKind::NoBody),
             (r#"{"callbackUrl":"a.example","callbackBody":""}"#, CallbackProblemKind::NoBody),
