@@ -1,6 +1,8 @@
 //! Builds the server from its settings and runs it. No other layer constructs the parts.
 
 mod access_key;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_http2;
 mod grant_changes;
 mod identity_renewal;
 mod reload;

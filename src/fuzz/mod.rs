@@ -5,6 +5,7 @@
 
 mod fuzz_policy;
 
+use crate::app::fuzz_http2;
 use crate::auth::{fuzz_jwt, fuzz_ticket};
 use crate::callback::fuzz_callback;
 use crate::cli::fuzz_audit;
@@ -27,6 +28,7 @@ pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("credentials-document", fuzz_upstream::credentials_document),
     ("decision-answer", fuzz_decision::decision_answer),
     ("http1", fuzz_server::http1),
+    ("http2", fuzz_http2::http2),
     ("jwks", fuzz_jwt::jwks),
     ("jwt", fuzz_jwt::jwt),
     ("policy", fuzz_policy::policy),

@@ -10,6 +10,8 @@ mod connection_table;
 mod fd_limit;
 mod framing;
 #[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz_http2;
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz_server;
 mod handler;
 mod http1;

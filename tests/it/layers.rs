@@ -47,7 +47,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "upstream", "sts", "policy", "domain"]),
         // The list of the fuzz targets; no layer may import it.
-        ("fuzz", &["cli", "revocation", "server", "http", "auth", "callback", "decision", "upstream", "sts", "store", "policy", "domain"]),
+        ("fuzz", &["app", "cli", "revocation", "server", "http", "auth", "callback", "decision", "upstream", "sts", "store", "policy", "domain"]),
         ("main", &["cli"]),
     ];
     table
