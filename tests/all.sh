@@ -55,6 +55,7 @@ install_needs() {
   need strace strace
   need valgrind valgrind
   need objcopy binutils
+  need make make
   need systemd-analyze systemd
   command -v promtool >/dev/null || [[ -x target/tools/usr/bin/promtool ]] || unpack prometheus
   command -v nginx >/dev/null || [[ -x target/tools/usr/sbin/nginx ]] || unpack nginx
