@@ -130,3 +130,24 @@ fn has_secret(headers: &HeaderMap) -> bool {
         scheme.eq_ignore_ascii_case("basic") && secret == format!("{client}-demo-secret")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_reaches_the_service_and_only_a_secret_opens_what_needs_one() {
+        for (name, expected) in [
+            ("without-credential", &[401, 401, 401][..]),
+            ("with-secret", &[200, 503]),
+            ("continuation", &[200]),
+            ("bytes", &[200]),
+            ("body", &[503]),
+            ("http1", &[]),
+        ] {
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/http2");
+            let input = std::fs::read(corpus.join(name)).unwrap();
+            assert_eq!(answers(&input), expected, "{name}");
+        }
+    }
+}
