@@ -2,7 +2,9 @@
 //!
 //! The target itself is in `app`, because it also has the whole service behind such a connection.
 
+use std::any::Any;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::ext::Protocol;
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
@@ -75,13 +79,14 @@ pub(crate) async fn check_requests(sent: &Sent) {
 /// Serves one connection on which this arrives and which the client leaves open. It must end by itself, and its answer consists
 /// of frames.
 pub(crate) async fn serve<H: ConnectionHandler>(handler: H, sent: &Sent) {
+    let panic = Arc::default();
     let (mut client, ours) = duplex(MOST_ANSWERED);
     let none = CancellationToken::new();
     let shutdown = Shutdown { drain: none.clone(), abort: none };
     let serving = tokio::spawn(http2::serve(
         ours,
         Peer::plain(([192, 0, 2, 1], 1024).into()),
-        handler,
+        Surfacing { handler, panic: Arc::clone(&panic) },
         ServerSettings::for_tests(),
         shutdown,
         OpenConnection::for_tests(),
@@ -101,7 +106,31 @@ pub(crate) async fn serve<H: ConnectionHandler>(handler: H, sent: &Sent) {
     let reading = timeout(ENDED, client.read_to_end(&mut answered)).await;
     let _whole_or_broken_off = reading.expect("the connection does not end");
     serving.await.expect("the connection panicked");
+    if let Some(panic) = panic.lock().take() {
+        resume_unwind(panic);
+    }
     check_frames(&answered);
+}
+
+/// Keeps the panic of a handler: each request has a task of its own, whose panic ends nothing else.
+#[derive(Clone)]
+struct Surfacing<H> {
+    handler: H,
+    panic: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+}
+
+impl<H: ConnectionHandler> ConnectionHandler for Surfacing<H> {
+    async fn handle(&self, request: Request, peer: Arc<Peer>) -> Response {
+        let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
+        handled.unwrap_or_else(|panic| {
+            self.panic.lock().get_or_insert(panic);
+            Response::default()
+        })
+    }
+
+    fn trusts_proxy(&self, proxy: IpAddr) -> bool {
+        self.handler.trusts_proxy(proxy)
+    }
 }
 
 /// Whole frames of the types that a server sends, none of them pushed.
