@@ -41,10 +41,10 @@ done
 
 if [[ $quick ]]; then
   profile=debug flags=()
-  rounds=1 seconds=0.2 starts=1 few=10 wide=100 herd=200 fleet=50 idle=200 keys=2000
+  rounds=1 seconds=0.2 starts=1 few=10 wide=100 herd=200 fleet=50 idle=200 rest=0 keys=2000
 else
   profile=release flags=(--release)
-  rounds=3 seconds=2 starts=5 few=1000 wide=1000 herd=2000 fleet=1000 idle=10000
+  rounds=3 seconds=2 starts=5 few=1000 wide=1000 herd=2000 fleet=1000 idle=10000 rest=15
 fi
 # Apart, so that the service is built as it is shipped and not with the features that tests need.
 cargo build --locked --quiet "${flags[@]}"

@@ -119,16 +119,20 @@ run_tls() {
   stopped service bare sts
 }
 
+# With two accounts, because a core does more than one budget allows: a server that waits for its budget works less economically
+# than one that is busy.
 run_misses() {
   local times
   start_sts 0
-  start_minimal other
+  make_second_account
+  start_minimal both
   start_service
-  by_turns 32 cpu minimal:miss service:miss
-  times=$(ratio "$(of service:miss cpu)" "$(of minimal:miss cpu)")
-  row 'a new token: CPU, µs' '' "$(of minimal:miss cpu)" "$(of service:miss cpu)" "$times" "$(at_most "$times" 1.2)"
-  row 'new tokens a second on one core' '' "$(of minimal:miss per_second)" "$(of service:miss per_second)" '' ''
-  row 'p50, p99, p99.9, µs, 32 connections' '' "$(of minimal:miss p50 p99 p999)" "$(of service:miss p50 p99 p999)" '' ''
+  by_turns 32 cpu minimal:both service:both
+  times=$(ratio "$(of service:both cpu)" "$(of minimal:both cpu)")
+  row 'a new token: CPU, µs' '' "$(of minimal:both cpu)" "$(of service:both cpu)" "$times" "$(at_most "$times" 1.2)"
+  row 'new tokens a second on one core' '' "$(of minimal:both per_second)" "$(of service:both per_second)" '' ''
+  row 'p50, p99, p99.9, µs, 32 connections' '' "$(of minimal:both p50 p99 p999)" "$(of service:both p50 p99 p999)" '' ''
+  more=''
   stopped service minimal sts
 }
 
@@ -207,7 +211,7 @@ run_fleet() {
 }
 
 run_idle() {
-  local server request line served=() silent=()
+  local server request line served=() silent=() closed=()
   start_sts 0
   for server in bare minimal service; do
     "start_$server"
@@ -215,10 +219,13 @@ run_idle() {
     line=$(load idle "${request[@]}" --connections "$idle" --pid "${pids[$server]}")
     none_failed "$line"
     served+=("$(value served "$line")") silent+=("$(value silent "$line")")
+    sleep "$rest"
+    closed+=("$(calculated %.1f "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/${pids[$server]}/status") / 1000")")
     stopped "$server"
   done
   row "memory with $idle idle connections after one token each, MB" "${served[@]}" '' "$(at_most "${served[2]}" 120)"
   row 'the same before their first request' "${silent[@]}" '' ''
+  row "the same $rest s after they are closed" "${closed[@]}" '' ''
   stopped sts
 }
 
