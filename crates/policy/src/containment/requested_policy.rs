@@ -175,6 +175,14 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_is_written_without_spaces_and_with_its_members_in_one_order() {
+        let sent = with(
+            r#"{"Resource":["acs:oss:*:*:sample-bucket/*"],"Effect":"Allow","Action":["oss:PutObject","oss:GetObject"]}"#,
+        );
+        insta::assert_snapshot!(RequestedPolicy::parse(&sent).unwrap().to_json(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:PutObject","oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/*"]}]}"#);
+    }
+
+    #[test]
     fn what_could_be_read_in_two_ways_or_widen_is_refused_with_its_place_and_the_way_out() {
         let allow = |rest: &str| with(&format!(r#"{{"Effect":"Allow",{rest}}}"#));
         let get =

@@ -14,6 +14,8 @@ use crate::template::value_rule::{Shape, ValueRule};
 use crate::template::values::{RawValues, Values};
 use crate::tests::draw::draw;
 
+mod neighbours;
+
 fn rules(policy: &str) -> ValueRules {
     let text = |shape| ValueRule::text(shape, None, 64).unwrap();
     let one_of = |values: [&str; 2]| ValueRule::one_of(&values.map(ToString::to_string)).unwrap();

@@ -56,3 +56,35 @@ pub fn lint_file(json: &str, breadth: Breadth, shared: &[SharedResource]) -> Lin
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy with these statements beside one whose action nobody has.
+    fn linted(more: &str) -> LintReport {
+        let json = format!(
+            r#"{{"Version":"1","Statement":[
+                {{"Effect":"Allow","Action":["oss:GetObject","oss:GetObjct"],
+                  "Resource":"acs:oss:*:*:sample-bucket/users/${{subject}}/*"}}{more}]}}"#
+        );
+        lint_file(&json, Breadth::Narrow, &[])
+    }
+
+    #[test]
+    fn a_file_that_can_be_read_is_linted_with_its_parameters_and_claims_declared() {
+        let more = r#",{"Effect":"Allow","Action":"oss:GetObject",
+            "Resource":"acs:oss:*:*:sample-bucket/${claims.tenant}/${subject}/${params.album}/*"}"#;
+        let report = linted(more);
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert!(report.warnings.iter().any(|one| one.to_string().contains("oss:GetObjct")));
+    }
+
+    #[test]
+    fn a_file_with_a_problem_has_the_warnings_about_its_other_statements() {
+        let report = linted(r#",{"Effect":"Allow","Action":"oss:GetObject","Resource":"users"}"#);
+        assert_eq!(report.problems.len(), 1);
+        assert_eq!(report.not_disjoint, None);
+        assert!(report.warnings.iter().any(|one| one.to_string().contains("oss:GetObjct")));
+    }
+}

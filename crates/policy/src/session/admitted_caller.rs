@@ -290,6 +290,68 @@ mod tests {
     }
 
     #[test]
+    fn uploads_of_a_caller_have_one_key_if_nothing_of_an_upload_is_in_it() {
+        for (key, expected) in [
+            ("users/${subject}/avatar.jpg", true),
+            ("users/${subject}/${client}/${claims.kind}.jpg", true),
+            ("users/${subject}/${name}", false),
+            ("users/${subject}/${uuid}.jpg", false),
+            ("users/${subject}/${params.dir}/avatar.jpg", false),
+            ("users/${subject}/${now:%Y}.jpg", false),
+        ] {
+            assert_eq!(grant(OWN, key).object_key_is_one_per_caller(), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_that_differ_by_user_are_found_where_the_policy_is_the_same_for_all() {
+        for (resource, key, expected) in [
+            ("uploads/*", "uploads/${subject}/${name}", true),
+            ("uploads/*", "uploads/${claims.kind}/${name}", true),
+            ("uploads/${client}/*", "uploads/${client}/${subject}/${name}", true),
+            ("uploads/*", "uploads/${client}/${name}", false),
+            ("uploads/*", "uploads/${uuid}", false),
+            (OWN, "users/${subject}/${name}", false),
+            ("uploads/${claims.kind}/*", "uploads/${claims.kind}/${subject}", false),
+        ] {
+            let found = grant(resource, key).only_object_keys_differ_by_user();
+            assert_eq!(found, expected, "{resource} {key}");
+        }
+    }
+
+    #[test]
+    fn what_the_policy_distinguishes_and_the_keys_do_not_is_listed() {
+        let beyond = |resource: &str, key: &str, bucket: &str| {
+            grant(resource, key).placeholders_beyond_object_key(&bucket.parse().unwrap())
+        };
+        let deep = "users/${subject}/${params.dir}/*";
+        assert_eq!(beyond(deep, "users/${subject}/${name}", "bucket"), ["${params.dir}"]);
+        assert_eq!(beyond(deep, "users/${name}", "bucket"), ["${params.dir}", "${subject}"]);
+        assert!(beyond(deep, "users/${subject}/${params.dir}/${name}", "bucket").is_empty());
+        assert!(beyond(deep, "users/${name}", "other").is_empty());
+    }
+
+    #[test]
+    fn a_grant_reads_the_objects_that_its_callers_upload_and_no_others() {
+        let mut grant = grant(OWN, "users/${subject}/raw/${name}");
+        let policy = grant.reading_policy(&"bucket".parse().unwrap()).unwrap().unwrap();
+        insta::assert_snapshot!(policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/users/*/raw/*"}]}"#);
+        assert_eq!(policy.clone().into_json(), policy.as_str());
+        grant.object_key = None;
+        assert!(grant.reading_policy(&"bucket".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn claims_that_neither_the_policy_nor_a_key_uses_are_listed() {
+        let unused = |key: &str| {
+            let grant = grant("uploads/*", key);
+            grant.unused_claims().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(unused("uploads/${subject}/${name}"), ["kind"]);
+        assert!(unused("uploads/${claims.kind}/${name}").is_empty());
+    }
+
+    #[test]
     fn names_that_never_make_an_allowed_key_are_found_when_they_are_loaded() {
         let bucket = "bucket".parse().unwrap();
         let own_key = "users/${subject}/${name}";
