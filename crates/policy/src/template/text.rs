@@ -195,3 +195,22 @@ impl Text {
         combinations
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_ends_with_its_colon_whatever_placeholder_is_before_it() {
+        let rules =
+            ValueRules { params: BTreeMap::new(), claims: BTreeMap::new(), subject_max_bytes: 64 };
+        let after = |raw: &str| {
+            let rest = Text::parse(raw, &rules).unwrap().after_fields(4);
+            rest.map(|rest| rest.written())
+        };
+        let rest = Some("bucket/${subject}:a/*".to_owned());
+        assert_eq!(after("acs:oss:*:*:bucket/${subject}:a/*"), rest);
+        assert_eq!(after("acs:oss:${client}:${issuer}:bucket/${subject}:a/*"), rest);
+        assert_eq!(after("acs:${client}:bucket/${subject}"), None);
+    }
+}
