@@ -122,8 +122,11 @@ impl RedisServer {
     }
 
     pub(crate) async fn connection(&self) -> MultiplexedConnection {
-        let client = redis::Client::open(self.url()).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        self.try_connection().await.unwrap()
+    }
+
+    pub(crate) async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
+        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await
     }
 
     /// Every string whose key ends like this.

@@ -68,7 +68,8 @@ fn signal_handlers_are_installed_first() {
                 // In this order: the second check is the later one.
                 let threads = threads(process);
                 let is_caught = [HANGUP, TERMINATE].iter().all(|&signal| catches(process, signal));
-                assert!(is_caught || threads == 1, "{command:?}: {threads} threads before");
+                // The main thread, and that of the allocator, which blocks all signals.
+                assert!(is_caught || threads <= 2, "{command:?}: {threads} threads before");
                 if is_caught && waits(process) {
                     break;
                 }

@@ -44,5 +44,7 @@ fn whole<N: TryFrom<u64>>(text: &str, least: u64, most: u64, why: &str) -> Resul
 /// The same with decimals.
 fn decimal(text: &str, least: f64, most: f64, why: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    // -0 is in a range that begins with 0.
+    let number = number.map(f64::abs);
     number.ok_or_else(|| format!("it is a number from {least} to {most}{why}"))
 }

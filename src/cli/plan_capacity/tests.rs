@@ -87,6 +87,14 @@ fn one_is_not_many() {
 }
 
 #[test]
+fn minus_zero_is_zero() {
+    let of = |minutes| plan(&format!("--users 1000000 --session-minutes={minutes}")).unwrap();
+    for zero in ["-0", "-0.0", "-.0", "-0e5"] {
+        assert_eq!(of(zero), of("0"));
+    }
+}
+
+#[test]
 fn kinds_of_grants_may_have_spaces_around_them() {
     let grants = GrantMix { user: 2, shared: 1, upload: 0 };
     assert_eq!(" user=2, shared = 1 ".parse(), Ok(grants));
