@@ -88,9 +88,8 @@ fn one_is_not_many() {
 
 #[test]
 fn minus_zero_is_zero() {
-    let of = |minutes| plan(&format!("--users 1000000 --session-minutes={minutes}")).unwrap();
     for zero in ["-0", "-0.0", "-.0", "-0e5"] {
-        assert_eq!(of(zero), of("0"));
+        assert!(numbers::session_minutes(zero).unwrap().is_sign_positive(), "{zero}");
     }
 }
 
